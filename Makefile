@@ -1,0 +1,33 @@
+# `make run` starts the product on this machine; `make test` runs everything that is checked. Both set themselves up.
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: run test lint format lock
+
+run:
+	@deploy/set_up.sh requirements.lock
+	@exec $(BIN)/python manage.py up
+
+test: set-up-for-tests
+	@deploy/lint.sh
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: set-up-for-tests
+	@deploy/lint.sh
+
+format: set-up-for-tests
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+# Needs uv. The lock files hold hashes and name no package index; torch stands apart (deploy/set_up.sh).
+lock:
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+.PHONY: set-up-for-tests
+set-up-for-tests:
+	@deploy/set_up.sh requirements-dev.lock
+	@deploy/install_test_tools.sh

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what the tests need beside Python: a Redis server and Chromium. Does nothing where both are there.
+set -eu
+
+missing=""
+command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 || missing="redis-server"
+command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
+    missing="$missing chromium"
+[ -n "$missing" ] || exit 0
+
+stop() {
+    echo "The tests need$(printf ' %s' $missing), and $1. Install with: apt-get install $missing; on macOS: brew install redis, brew install --cask chromium." >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null 2>&1 || stop "there is no apt-get here"
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || stop "only root may install it"
+    as_root="sudo -n"
+fi
+echo "Installing$(printf ' %s' $missing)"
+{ $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null; } ||
+    stop "apt-get could not install it"

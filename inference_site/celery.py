@@ -1,0 +1,25 @@
+"""The Celery app; its settings stand in settings.py, its tasks in predictions/worker/tasks.py."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+import django
+from celery import Celery
+from celery.signals import celeryd_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
+
+app = Celery("inference_site")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# current_app is thread-local; without this AsyncResult(id) fails in every thread but one (facts 49).
+app.set_default()
+
+
+@celeryd_init.connect
+def begin_to_report(sender: str, **_: Any) -> None:
+    """A worker shows itself before it imports torch. Only here is Django ready and is this surely a worker."""
+    django.setup()
+    import_module("workers_admin.heartbeats").on_init(sender)

@@ -1,0 +1,110 @@
+"""Reads the environment; a bad value stops the start with the variable's name, the value and the cure."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+
+
+def checked(name: str, default: str, read: Callable[[str], T], cure: str) -> T:
+    """The variable `name`, read by `read`; a ValueError becomes a sentence that names it and says the cure."""
+    given = os.environ.get(name) or default
+    try:
+        return read(given)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={given!r} cannot be used: {cure}.") from error
+
+
+def whole_number(name: str, default: int, low: int, high: int) -> int:
+    def read(given: str) -> int:
+        number = int(given.replace("_", ""))
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return checked(name, str(default), read, f"give a whole number from {low:,} to {high:,}, for example {name}={default}")
+
+
+def rate(name: str) -> tuple[int, int] | None:
+    """`N/s`, `N/m` or `N/h` as (N, seconds); None when unset or "off"."""
+
+    def read(given: str) -> tuple[int, int] | None:
+        if given == "off":
+            return None
+        count, _, unit = given.partition("/")
+        if int(count) < 1 or unit not in {"s", "m", "h"}:
+            raise ValueError
+        return int(count), {"s": 1, "m": 60, "h": 3600}[unit]
+
+    return checked(name, "off", read, f"give a number of requests a second, minute or hour, for example {name}=600/m, or {name}=off")
+
+
+def hosts(name: str) -> list[str]:
+    return [host.strip() for host in os.environ.get(name, "").split(",") if host.strip()] or sorted(LOOPBACK_HOSTS)
+
+
+def redis_url(data_dir: Path) -> str:
+    """REDIS_URL, or the address that `manage.py up` left in the data folder, or Redis's usual port."""
+
+    def read(given: str) -> str:
+        parts = urlsplit(given)
+        if parts.scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError
+        _ = parts.port
+        return given
+
+    remembered = data_dir / "redis_url"
+    default = remembered.read_text().strip() if remembered.exists() else "redis://127.0.0.1:6379/0"
+    return checked("REDIS_URL", default, read, "give an address such as redis://127.0.0.1:6379/0")
+
+
+def database(data_dir: Path) -> dict[str, Any]:
+    """DATABASE_URL as Django's settings; SQLite in the data folder by default, tuned as facts 20 and 60 say."""
+
+    def read(given: str) -> dict[str, Any]:
+        settings = environ.Env.db_url_config(given)
+        if settings.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+            raise ValueError
+        return dict(settings)
+
+    default = f"sqlite:///{data_dir / 'dashboard.sqlite3'}"
+    cure = "give sqlite:////path/to/file.sqlite3 or postgres://user:password@host:5432/name"
+    settings = checked("DATABASE_URL", default, read, cure)
+    if settings["ENGINE"].endswith("sqlite3"):
+        settings["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+        }
+        settings["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_FILE") or None}
+    else:
+        settings["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}
+    return settings
+
+
+def secret_key(data_dir: Path) -> str:
+    """SECRET_KEY, or one generated once and kept in the data folder."""
+    if given := os.environ.get("SECRET_KEY"):
+        return given
+    kept = data_dir / "secret_key"
+    if not kept.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fresh = data_dir / f"secret_key.{os.getpid()}"
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(fresh, kept)
+        except FileExistsError:
+            pass
+        fresh.unlink()
+    return kept.read_text().strip()

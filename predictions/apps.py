@@ -1,0 +1,18 @@
+"""The app; models that live in the room of their act are loaded beside models.py."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+ROOMS_WITH_MODELS = ("audit", "keys", "people", "ticks", "workers")
+
+
+class PredictionsConfig(AppConfig):
+    name = "predictions"
+
+    def import_models(self) -> None:
+        super().import_models()
+        for room in ROOMS_WITH_MODELS:
+            import_module(f"predictions.{room}")

@@ -1,0 +1,86 @@
+"""What Redis holds of our messages, band by band, and whether it has forgotten. Reads; dispatch.py sends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+
+from predictions.queues import PRIORITIES, QUEUES, band_key
+
+UNACKED = "unacked"
+EPOCH = "inference_site:epoch"
+TIMEOUT_S = 2.0
+
+
+@dataclass
+class Depth:
+    """One queue in Redis: messages waiting by our priority, and those delivered but not acknowledged."""
+
+    waiting_by_priority: dict[int, int] = field(default_factory=dict)
+    unacked: int = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.waiting_by_priority.values())
+
+
+@cache
+def client() -> redis.Redis:
+    """One pool a process, never waiting longer than two seconds."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+
+
+def depths() -> dict[str, Depth]:
+    """Depth of every queue, in one round trip. Raises redis.RedisError."""
+    places = [(queue, priority) for queue in QUEUES for priority in PRIORITIES]
+    pipe = client().pipeline(transaction=False)
+    for queue, priority in places:
+        pipe.llen(band_key(queue, priority))
+    pipe.hvals(UNACKED)
+    *lengths, unacked = pipe.execute()
+    found = {queue: Depth() for queue in QUEUES}
+    for (queue, priority), length in zip(places, lengths, strict=True):
+        if length:
+            found[queue].waiting_by_priority[priority] = length
+    for entry in unacked:
+        if (queue := _queue_of(entry)) in found:
+            found[queue].unacked += 1
+    return found
+
+
+def _queue_of(entry: bytes) -> str:
+    """kombu keeps [message, exchange, routing key] for what was delivered. Source: kombu.transport.redis.QoS.append."""
+    return str(json.loads(entry)[2])
+
+
+def waiting_ids(queue: str) -> list[str]:
+    """The task ids of the messages that wait in a queue, most urgent first."""
+    pipe = client().pipeline(transaction=False)
+    for priority in reversed(PRIORITIES):
+        pipe.lrange(band_key(queue, priority), 0, -1)
+    return [json.loads(message)["headers"]["id"] for band in pipe.execute() for message in reversed(band)]
+
+
+def eviction_policy() -> str:
+    """What Redis does when it is full; anything but "noeviction" can lose messages."""
+    return str(client().config_get("maxmemory-policy").get("maxmemory-policy", "unknown"))  # type: ignore[union-attr]
+
+
+def has_forgotten(epoch: str) -> bool:
+    """True where Redis no longer holds the mark we left: it lost what it had."""
+    held: Any = client().get(EPOCH)
+    return held is None or held.decode() != epoch
+
+
+def mark(epoch: str) -> None:
+    client().set(EPOCH, epoch)
+
+
+def ping() -> None:
+    """Raises redis.RedisError where Redis does not answer within two seconds."""
+    client().ping()

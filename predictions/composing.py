@@ -1,0 +1,128 @@
+"""What the Submit page offers: the models, the chosen one and its readiness, what is filled in, how long a job would wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import QueryDict
+
+from predictions import model_cards, uploading, waiting
+from predictions.errors import Refused, UnknownModel
+from predictions.forms import URGENCIES, card_of
+from predictions.model_cards import ModelCard
+from predictions.models import Job, Upload
+from predictions.parts import Plan
+from predictions.queues import BATCH, REALTIME
+from predictions.readiness import readiness
+from predictions.submit_page import line_words
+
+TABS = ("vector", "csv", "json")
+PREVIEWED_COLUMNS = 12
+
+
+@dataclass
+class Filled:
+    """What stands in the forms: what the visitor had typed, or what a link asked for."""
+
+    tab: str = "vector"
+    vector: list[float] | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    problem: Refused | None = None
+
+
+def compose_context(card: ModelCard | None, filled: Filled, draft: Upload | None = None) -> dict[str, Any]:
+    """For `_compose.html`. card None: no model is registered yet."""
+    if card is None:
+        return {"card": None, "faults": model_cards.faults()}
+    return {
+        "card": card,
+        "cards": model_cards.cards(),
+        "tab": filled.tab,
+        "vector": filled.vector or [],
+        "texts": {"vector": vector_text(filled.vector, card), **filled.texts},
+        "problem": filled.problem,
+        "most_bytes": settings.MAX_UPLOAD_BYTES,
+        **standing_context(card),
+        **(draft_context(draft) if draft else {}),
+    }
+
+
+def standing_context(card: ModelCard) -> dict[str, Any]:
+    """For `_standing.html`: the model's chip, and what each urgency would mean now."""
+    return {"card": card, "readiness": readiness(card), "realtime": _urgencies(REALTIME), "batch": _urgencies(BATCH)}
+
+
+def draft_context(draft: Upload) -> dict[str, Any]:
+    """For `_draft.html`: what was read of a file, its first rows and its bad cells."""
+    plan = Plan.from_json(draft.plan)
+    card = model_cards.card(draft.model)
+    names, shown = _preview_columns(plan, card)
+    return {
+        "draft": draft,
+        "plan": plan,
+        "width": card.width,
+        "names": names,
+        "hidden_columns": plan.columns.width_in_file - len(names),
+        "rows": [[row[at] for at in shown if at < len(row)] for row in plan.preview],
+        "may_hold_bad_rows": plan.bad_rows or plan.truncated_judgement,
+        "batch": _urgencies(BATCH),
+    }
+
+
+def filled_from(query: QueryDict, viewer: Any) -> tuple[ModelCard | None, Filled, Upload | None]:
+    """What a link to the page asks for: ?model, ?example, ?job (its input again), ?draft, ?tab."""
+    draft = uploading.draft_of(viewer, uuid_or_none(query.get("draft")))
+    job = Job.objects.of(viewer).filter(pk=uuid_or_none(query.get("job"))).first()
+    tab = "csv" if draft else query.get("tab", "vector")
+    card = _card_or_default(query, job)
+    vector = job.vector if job else _example(card, query.get("example", ""))
+    return card, Filled(tab if tab in TABS else "vector", vector), draft
+
+
+def vector_text(vector: list[float] | None, card: ModelCard) -> str:
+    """Numbers as people read them; an image's rows stand on lines of their own."""
+    if not vector:
+        return ""
+    columns = int(card.picture["columns"]) if card.picture else len(vector)
+    numbers = [f"{value:.15g}" for value in vector]
+    return ",\n".join(", ".join(numbers[start : start + columns]) for start in range(0, len(numbers), columns))
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _card_or_default(query: QueryDict, job: Job | None) -> ModelCard | None:
+    """A link to a model that is gone shows the default one."""
+    for find in (lambda: model_cards.card(job.model) if job else card_of(query), model_cards.default_card):
+        try:
+            return find()
+        except UnknownModel:
+            continue
+    return next(iter(model_cards.cards()), None)
+
+
+def _example(card: ModelCard | None, number: str) -> list[float] | None:
+    if card is None or not number.isdecimal() or int(number) >= len(card.examples):
+        return None
+    return list(card.examples[int(number)]["vector"])
+
+
+def _urgencies(queue: str) -> list[dict[str, Any]]:
+    outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES])
+    return [{"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority], queue)} for each in URGENCIES]
+
+
+def _preview_columns(plan: Plan, card: ModelCard) -> tuple[list[str], list[int]]:
+    """The names and places of the columns that are shown: the file's id, then the model's features."""
+    columns = plan.columns
+    ids = [] if columns.id_position is None else [columns.id_position]
+    places = [*ids, *columns.positions][:PREVIEWED_COLUMNS]
+    features = dict(zip(columns.positions, card.features, strict=True))
+    return [features.get(at) or columns.names[at] for at in places], places

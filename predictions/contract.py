@@ -1,0 +1,63 @@
+"""Jobs, queues and workers as the JSON contract shows them (docs: api.md of version 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from predictions import outcomes, waiting
+from predictions.models import Job, Kind, State
+
+HIDDEN_FROM_SUMMARY = {"places"}
+
+
+def time_of(moment: datetime | None) -> str | None:
+    """RFC 3339, UTC, to the millisecond."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_json(job: Job, result: Any = None) -> dict[str, Any]:
+    """One job; `result` is its stored prediction where it has one."""
+    links = f"/api/v1/jobs/{job.pk}"
+    body: dict[str, Any] = {
+        "id": str(job.pk),
+        "task_id": str(job.pk),
+        "kind": job.kind,
+        "status": job.status,
+        "queue": job.queue,
+        "priority": job.priority,
+        "model": job.model,
+        "created": time_of(job.created),
+        "started": time_of(job.started),
+        "finished": time_of(job.finished),
+        "expires": time_of(job.expires),
+        "attempt": job.attempt,
+        "progress": {"done": job.done, "total": job.total},
+        "error": job.error,
+        "notes": job.notes,
+        "retry_of": str(job.retry_of_id) if job.retry_of_id else None,
+        "links": {"self": links, "result": f"{links}/result", "page": f"/jobs/{job.pk}/"},
+    }
+    if position := waiting.position(job):
+        body["position"] = position.as_json()
+    if job.kind == Kind.REALTIME and job.state == State.SUCCEEDED:
+        body["result"] = result
+    if job.kind == Kind.BATCH:
+        body["summary"] = {name: value for name, value in (job.summary or {}).items() if name not in HIDDEN_FROM_SUMMARY} or None
+    return body
+
+
+def jobs_json(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Many jobs, with their predictions read at once."""
+    results = predictions_of(jobs)
+    return [job_json(job, results.get(job.pk)) for job in jobs]
+
+
+def one_job_json(job: Job) -> dict[str, Any]:
+    return jobs_json([job])[0]
+
+
+def predictions_of(jobs: Sequence[Job]) -> dict[UUID, Any]:
+    return outcomes.results_of([job.pk for job in jobs if job.kind == Kind.REALTIME and job.state == State.SUCCEEDED])

@@ -1,0 +1,33 @@
+"""Where async code uses the ORM: on a few threads that keep their connections.
+
+Django's own sync_to_async opens a thread, and with it a database connection, for each request (facts 21).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from django.db import Error, connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 4
+_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="orm")
+
+
+async def in_db_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """For short work only: whatever reads a whole upload gets a thread of its own."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(_run, partial(function, *args, **kwargs)))
+
+
+def _run(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except Error:  # the next one gets a fresh connection
+        connection.close()
+        raise

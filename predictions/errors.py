@@ -1,0 +1,132 @@
+"""Every refusal and failure the product can name; the docstring is the title, the detail is the sentence people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+SHOWN = 100
+Place = dict[str, Any]
+
+
+class Refused(Exception):
+    """The request was refused"""
+
+    status = 400
+    code = "refused"
+
+    def __init__(self, detail: str, errors: Sequence[Place] = (), error_count: int | None = None, retry_after_s: int | None = None) -> None:
+        """errors: the places that are wrong; only the first 100 are kept, error_count says how many there were."""
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors[:SHOWN])
+        self.error_count = len(errors) if error_count is None else error_count
+        self.retry_after_s = retry_after_s
+
+    @property
+    def title(self) -> str:
+        return (type(self).__doc__ or "Refused").strip()
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as a job keeps it and shows it."""
+        body: dict[str, Any] = {"code": self.code, "message": self.detail}
+        if self.errors:
+            body |= {"errors": self.errors, "error_count": self.error_count}
+        return body
+
+
+class Unreadable(Refused):
+    """The body cannot be read"""
+
+    code = "unreadable"
+
+
+class NotSignedIn(Refused):
+    """No valid API key or session"""
+
+    status = 401
+    code = "not_signed_in"
+
+
+class NotPermitted(Refused):
+    """Not permitted"""
+
+    status = 403
+    code = "not_permitted"
+
+
+class NotFound(Refused):
+    """Not found"""
+
+    status = 404
+    code = "not_found"
+
+
+class WrongState(Refused):
+    """The job's state does not allow this"""
+
+    status = 409
+    code = "wrong_state"
+
+
+class KeyReused(Refused):
+    """The idempotency key was used with another body"""
+
+    status = 409
+    code = "idempotency_key_reused"
+
+
+class ResultExpired(Refused):
+    """The result has expired"""
+
+    status = 410
+    code = "expired"
+
+
+class TooLarge(Refused):
+    """The body is too large"""
+
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedType(Refused):
+    """The content type is not supported"""
+
+    status = 415
+    code = "unsupported_type"
+
+
+class InvalidInput(Refused):
+    """The input is not valid"""
+
+    status = 422
+    code = "invalid_input"
+
+
+class UnknownModel(InvalidInput):
+    """The model is not known"""
+
+    code = "unknown_model"
+
+
+class TooMany(Refused):
+    """Too many requests"""
+
+    status = 429
+    code = "too_many"
+
+
+class Unavailable(Refused):
+    """The service cannot take this now"""
+
+    status = 503
+    code = "unavailable"
+
+
+class ModelRefused(Exception):
+    """A model's file cannot be used: it is missing, altered or does not load. Jobs wait until it can."""
+
+
+class NonFiniteOutput(Exception):
+    """The model's output is not finite; a class cannot be told from it."""

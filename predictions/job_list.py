@@ -1,0 +1,139 @@
+"""The list of jobs: what a viewer filters by, one page by key, and counts that never cost more than a bounded look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Q
+
+from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State
+from predictions.queues import QUEUES
+
+PAGE = 50
+COUNTED = 10_000
+STATUSES = (State.QUEUED, State.RUNNING, REVOKING, State.SUCCEEDED, State.FAILED, State.REVOKED, State.EXPIRED)
+OF_STATUS = {status: Q(state=status) for status in STATUSES} | {
+    State.RUNNING: Q(state=State.RUNNING, revoke_requested=False),
+    REVOKING: Q(state=State.RUNNING, revoke_requested=True),
+}
+HEAVY = ("vector", "summary", "error", "notes", "request_hash", "idempotency_key")
+HEX = re.compile(r"[0-9a-f]{4,32}")
+
+
+class FilterForm(forms.Form):
+    """What the address of the list may hold. Times are UTC."""
+
+    status = forms.ChoiceField(choices=[(status, status) for status in STATUSES], required=False)
+    kind = forms.ChoiceField(choices=Kind, required=False)
+    queue = forms.ChoiceField(choices=[(queue, queue) for queue in QUEUES], required=False)
+    model = forms.CharField(max_length=120, required=False)
+    user = forms.CharField(max_length=150, required=False)
+    after = forms.DateTimeField(required=False)
+    until = forms.DateTimeField(required=False)
+    q = forms.CharField(max_length=100, required=False)
+    before = forms.UUIDField(required=False)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many jobs have a status. is_least: there may be more than that."""
+
+    status: str
+    number: int
+    is_least: bool
+
+
+class JobList:
+    """The jobs that one viewer sees under one set of filters. A filter that cannot be read shows nothing, and says so in `form`."""
+
+    def __init__(self, viewer: Any, given: Mapping[str, Any]) -> None:
+        self.viewer = viewer
+        self.form = FilterForm(given)
+        self.is_valid = self.form.is_valid()
+        self._chosen: dict[str, Any] = {name: value for name, value in self.form.cleaned_data.items() if value}
+        self._given = {name: str(given[name]) for name in self._chosen}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._chosen.get(name, "")
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self._chosen.keys() - {"before"})
+
+    def query(self, **changes: str) -> str:
+        """The filters as a query string, with some changed or (empty) left out."""
+        return urlencode({name: value for name, value in (self._given | changes).items() if value})
+
+    def page(self) -> tuple[list[Job], UUID | None]:
+        """The rows, newest first, and the key of the next page. Page 5,000 costs what page 1 costs."""
+        jobs = self._jobs()
+        if before := self._chosen.get("before"):
+            jobs = jobs.filter(pk__lt=before)
+        rows = list(jobs[: PAGE + 1])
+        return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
+
+    def window(self, newest: UUID) -> list[Job]:
+        """The page that begins with `newest`, as its jobs are now."""
+        return list(self._jobs().filter(pk__lte=newest)[:PAGE])
+
+    def newer(self, than: UUID | None) -> list[Job]:
+        """What came after the page was drawn, at most one page of it."""
+        return list((self._jobs().filter(pk__gt=than) if than else self._jobs())[:PAGE])
+
+    def counts(self) -> list[Counted]:
+        """By status: the open ones by their index, the ended ones among the newest 10,000 jobs of the viewer."""
+        return self._count(OPEN, self._scope.filter(state__in=OPEN)) + self._count(ENDED, self._scope.order_by("-pk"))
+
+    def _count(self, states: tuple[State, ...], looked_at: JobQuerySet) -> list[Counted]:
+        wanted = [status for status in STATUSES if (State.RUNNING if status == REVOKING else status) in states]
+        numbers = {status: Count("pk", filter=OF_STATUS[status] & self._narrowed) for status in wanted}
+        found = looked_at[: COUNTED + 1].aggregate(**numbers, looked_at=Count("pk"))
+        return [Counted(str(status), found[status], found["looked_at"] > COUNTED) for status in wanted]
+
+    def _jobs(self) -> JobQuerySet:
+        status = OF_STATUS.get(self._chosen.get("status", ""), Q())
+        return self._scope.filter(status, self._narrowed).select_related("owner").defer(*HEAVY).order_by("-pk")
+
+    @cached_property
+    def _scope(self) -> JobQuerySet:
+        """What an index finds: whose jobs, and from when. The id's first bits are its time, so it needs no index of its own."""
+        if not self.is_valid:
+            return Job.objects.none()
+        jobs = Job.objects.of(self.viewer)
+        if self.viewer.is_staff and "user" in self._chosen:
+            jobs = jobs.filter(owner=get_user_model().objects.filter(username=self._chosen["user"]).first())
+        if "after" in self._chosen:
+            jobs = jobs.filter(pk__gte=first_id_at(self._chosen["after"]))
+        if "until" in self._chosen:
+            jobs = jobs.filter(pk__lt=first_id_at(self._chosen["until"]))
+        return jobs
+
+    @cached_property
+    def _narrowed(self) -> Q:
+        chosen = self._chosen
+        exact = Q(**{name: chosen[name] for name in ("kind", "queue") if name in chosen})
+        model = Q(model=chosen["model"]) | Q(model__startswith=f"{chosen['model']}@") if "model" in chosen else Q()
+        return exact & model & (_text(chosen["q"]) if "q" in chosen else Q())
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest UUIDv7 of a millisecond."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _text(words: str) -> Q:
+    """An id, whole or its beginning or end as lists show it; part of a file's name; part of an error."""
+    digits = words.replace("-", "").lower()
+    if HEX.fullmatch(digits) and len(digits) == 32:
+        return Q(pk=UUID(digits))
+    found = Q(file_name__icontains=words) | Q(error_text__icontains=words)
+    return found | Q(pk__startswith=digits) | Q(pk__endswith=digits) if HEX.fullmatch(digits) else found

@@ -1,0 +1,61 @@
+"""API keys: made once, kept as a hash, looked up by it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models
+
+from predictions.models import utc_now
+
+PREFIX = "idk_"
+NOTED_EVERY = timedelta(minutes=1)
+
+
+class ApiKey(models.Model):
+    """A key's hash and what its owner calls it. The key itself is shown once and kept nowhere."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    key_hash = models.CharField(max_length=64, unique=True)
+    start = models.CharField(max_length=8, help_text="the first characters, to tell keys apart")
+    created = models.DateTimeField(auto_now_add=True)
+    last_used = models.DateTimeField(null=True)
+    revoked = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.start}…)"
+
+
+def create(owner: Any, name: str) -> tuple[ApiKey, str]:
+    """A new key of `owner`: the row, and the key in plain text that nobody will see again."""
+    plain = PREFIX + secrets.token_urlsafe(32)
+    return ApiKey.objects.create(owner=owner, name=name, key_hash=hash_of(plain), start=plain[:8]), plain
+
+
+def hash_of(plain: str) -> str:
+    """The keys are random and long, so a plain SHA-256 cannot be guessed back."""
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def user_of(plain: str) -> AbstractBaseUser | None:
+    """The active user whose living key this is, or None; its use is noted once a minute."""
+    key = ApiKey.objects.select_related("owner").filter(key_hash=hash_of(plain), revoked=None, owner__is_active=True).first()
+    if key is None:
+        return None
+    now = utc_now()
+    if key.last_used is None or now - key.last_used > NOTED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used=now)
+    return key.owner
+
+
+def revoke(owner: Any, key_id: int) -> bool:
+    return ApiKey.objects.filter(pk=key_id, owner=owner, revoked=None).update(revoked=utc_now()) == 1

@@ -1,0 +1,1 @@
+"""News of jobs: any process says them, the web listens."""

@@ -1,0 +1,99 @@
+"""What the templates of jobs are given; views and websockets render from the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+
+from predictions import model_cards, outcomes, progress, result_files, timeline, waiting, workers
+from predictions.errors import Refused, UnknownModel
+from predictions.job_list import JobList
+from predictions.model_cards import ModelCard
+from predictions.models import OPEN, Job, Kind, State
+from predictions.queues import start_command
+
+
+def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[str, Any]:
+    """All that moves on a job's page. problem: why the viewer's last act was refused."""
+    context = {
+        "job": job,
+        "viewer": viewer,
+        "problem": problem,
+        "state_partial": f"predictions/states/_{job.status}.html",
+        "moments": timeline.timeline(job),
+        "waited_s": timeline.waited_s(job),
+        "ran_s": timeline.ran_s(job),
+        "may_revoke": job.state in OPEN and not job.revoke_requested,
+        "may_retry": job.has_ended,
+        "retried_as": job.retried_as.order_by("pk").values_list("pk", flat=True),
+    }
+    kind_context = _batch_context if job.kind == Kind.BATCH else _realtime_context
+    return context | _line_context(job) | _failure_context(job, viewer) | kind_context(job)
+
+
+def rows_context(jobs: Iterable[Job], viewer: Any) -> dict[str, Any]:
+    """Rows of the list, for whoever sees it; oldest first, because each is put on top of those before it."""
+    return {"jobs": sorted(jobs, key=lambda job: job.pk), "viewer": viewer}
+
+
+def counts_context(viewer: Any, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The numbers on the list's status chips. filters: the list's query, where it is filtered."""
+    shown = JobList(viewer, filters or {})
+    return {"counts": shown.counts(), "counts_of": shown.counts_of}
+
+
+def card_of(job: Job) -> ModelCard | None:
+    """None where the model is no longer registered; its jobs can still be read."""
+    try:
+        return model_cards.card(job.model)
+    except UnknownModel:
+        return None
+
+
+def _line_context(job: Job) -> dict[str, Any]:
+    """Where a queued job stands, and what serves its queue."""
+    if job.state != State.QUEUED:
+        return {}
+    served = bool(workers.live_workers(job.queue))
+    return {"position": waiting.position(job), "is_served": served, "start_command": start_command(job.queue)}
+
+
+def _failure_context(job: Job, viewer: Any) -> dict[str, Any]:
+    """The cause as a Refused looks, so that it is shown as any refusal is; the traceback for staff alone."""
+    if job.state != State.FAILED:
+        return {}
+    error = job.error or {}
+    cause = {"detail": error.get("message", "It failed without a message."), "errors": error.get("errors", [])}
+    return {
+        "cause": cause | {"error_count": error.get("error_count", 0)},
+        "traceback": outcomes.traceback_of(job.pk) if viewer.is_staff else None,
+    }
+
+
+def _realtime_context(job: Job) -> dict[str, Any]:
+    prediction = outcomes.results_of([job.pk]).get(job.pk) if job.state == State.SUCCEEDED else None
+    return {"card": card_of(job), "prediction": prediction, "result_lives_s": settings.RESULT_EXPIRES}
+
+
+def _batch_context(job: Job) -> dict[str, Any]:
+    summary = job.summary or {}
+    card = card_of(job)
+    bins = progress.histogram(summary)
+    states = list(job.parts.order_by("number").values_list("state", flat=True))
+    has_file, has_rejected = result_files.has_file(job), result_files.has_rejected(job)
+    return {
+        "card": card,
+        "progress": progress.progress(job),
+        "chunk_counts": progress.chunk_counts(states),
+        "cells": progress.cells(states),
+        "shares": progress.shares(summary, card.labels if card else ()),
+        "bins": bins,
+        "sure_share": progress.sure_share(bins),
+        "scored": job.done - job.rejected,
+        "places": sorted(summary.get("places", []), key=lambda place: place.get("line") or 0),
+        "file_bytes": result_files.size_of(job) if has_file else None,
+        "rejected_bytes": result_files.rejected_size_of(job) if has_rejected else None,
+        "result_lives_s": settings.RESULT_EXPIRES,
+    }

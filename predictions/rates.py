@@ -1,0 +1,29 @@
+"""How often a user may submit: a fixed window in Redis. Where Redis does not answer, nobody is held up."""
+
+from __future__ import annotations
+
+import time
+
+import redis
+from django.conf import settings
+
+from predictions import broker
+from predictions.errors import TooMany
+
+
+def check(user_id: int) -> None:
+    """Raises TooMany past RATE_LIMIT, with the seconds until the window ends."""
+    if settings.RATE_LIMIT is None:
+        return
+    most, window_s = settings.RATE_LIMIT
+    now = time.time()
+    key = f"inference_site:rate:{user_id}:{int(now // window_s)}"
+    try:
+        pipe = broker.client().pipeline()
+        pipe.incr(key).expire(key, window_s)
+        count = int(pipe.execute()[0])
+    except redis.RedisError:
+        return
+    if count > most:
+        wait_s = int(window_s - now % window_s) + 1
+        raise TooMany(f"You may submit {most:,} times in {window_s:,} s. Try again in {wait_s} s.", retry_after_s=wait_s)

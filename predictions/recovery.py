@@ -1,0 +1,201 @@
+"""What the steward does about leftovers and the dead: publish what was not, rescue what lapsed."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import timedelta
+
+import redis
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from predictions import broker, dispatch, outcomes, turns
+from predictions.clock import Clock
+from predictions.live import say
+from predictions.models import OPEN, Chunk, Job, Kind, State, note, utc_now
+from predictions.outcomes import Ending
+from predictions.workers import Worker
+
+AT_ONCE = 200
+MOST_CRASHES = 3
+RETRY_AFTER_S = 5.0
+MOST_RETRIES = 2
+# A gap in our own ticks, or a clock that jumped, means the living could not beat either: let them first.
+GAP_S = 2.0
+CLOCK_JUMP_S = 1.0
+GRACE_S = 4.0
+WORKER_ROWS_KEPT = timedelta(hours=1)
+
+
+class Patience:
+    """Says when nobody may be reaped: after a gap in the ticks or a jump of the clock, for four seconds."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._last: tuple[float, float] | None = None
+
+    def may_reap(self, since_last_tick_s: float | None) -> bool:
+        wall, steady = time.time(), time.monotonic()
+        jump_s = 0.0 if self._last is None else abs((wall - self._last[0]) - (steady - self._last[1]))
+        if (since_last_tick_s or 0.0) > GAP_S or jump_s > CLOCK_JUMP_S:
+            self._until = steady + GRACE_S
+        self._last = (wall, steady)
+        return steady >= self._until
+
+
+def publish_due(sender: dispatch.Sender) -> int:
+    """Publish queued rows and reserved chunks whose publish nobody confirmed; returns how many."""
+    messages = _take_due_jobs() + _take_due_chunks() + _take_idle_batches()
+    if not messages:
+        return 0
+    sent_at, sent = utc_now(), sender.send(messages)
+    dispatch.confirm(sent, sent_at)
+    return len(sent)
+
+
+def _take_due_jobs() -> list[dispatch.Message]:
+    """Each row is ours by one UPDATE, so that two stewards never publish the same one."""
+    due = Job.objects.due()
+    taken = []
+    for job in due.order_by("-priority", "pk")[:AT_ONCE]:
+        if due.filter(pk=job.pk).update(publish_at=Clock() + dispatch.AGAIN_AFTER_S):
+            taken.append(dispatch.for_job(job))
+    return taken
+
+
+def _take_idle_batches() -> list[dispatch.Message]:
+    """Batches of which no chunk is under way though some wait: a worker died between two turns."""
+    chunks = Chunk.objects.filter(job=OuterRef("pk"))
+    under_way = chunks.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING])
+    idle = Job.objects.filter(
+        ~Exists(under_way), Exists(chunks.filter(state=Chunk.State.QUEUED)), kind=Kind.BATCH, state__in=OPEN, revoke_requested=False
+    )
+    return [message for job in idle.order_by("pk")[:AT_ONCE] for message in turns.reserve(job.pk)]
+
+
+def _take_due_chunks() -> list[dispatch.Message]:
+    due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock())
+    taken = []
+    for chunk in due.select_related("job").order_by("pk")[:AT_ONCE]:
+        if due.filter(pk=chunk.pk).update(publish_at=Clock() + dispatch.AGAIN_AFTER_S):
+            taken.append(dispatch.for_chunk(chunk.job, chunk))
+    return taken
+
+
+def reap() -> int:
+    """Queue again what a dead worker held, or end it: revoked where asked, failed at the third death."""
+    return sum(_reap_job(job) for job in Job.objects.lapsed().order_by("pk")[:AT_ONCE]) + sum(
+        _reap_chunk(chunk) for chunk in _lapsed_chunks().select_related("job").order_by("pk")[:AT_ONCE]
+    )
+
+
+def _lapsed_chunks() -> QuerySet[Chunk]:
+    return Chunk.objects.filter(state=Chunk.State.RUNNING, lease_until__lt=Clock())
+
+
+def _reap_job(seen: Job) -> bool:
+    with transaction.atomic():
+        lapsed = Job.objects.lapsed().filter(pk=seen.pk, attempt=seen.attempt)
+        if not lapsed.change(state=State.QUEUED, crashes=F("crashes") + 1, lease_until=None, publish_at=Clock()):
+            return False
+        job = Job.objects.select_for_update().get(pk=seen.pk)
+        if job.revoke_requested:
+            _end_queued(job, Ending(State.REVOKED))
+        elif job.crashes >= MOST_CRASHES:
+            message = f"{job.crashes} workers died on it; the last was {job.worker}."
+            _end_queued(job, Ending(State.FAILED, error={"code": "workers_died", "message": message}))
+        else:
+            note(job, f"{job.worker} stopped answering; queued again")
+    say.jobs_changed([seen.pk])
+    return True
+
+
+def _end_queued(job: Job, ending: Ending) -> None:
+    Job.objects.filter(pk=job.pk, state=State.QUEUED).change(state=ending.state)
+    outcomes.end_many([job], ending)
+
+
+def _reap_chunk(seen: Chunk) -> bool:
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=seen.job_id)
+        lapsed = _lapsed_chunks().filter(pk=seen.pk, attempt=seen.attempt)
+        changes = {"state": Chunk.State.RESERVED, "crashes": F("crashes") + 1, "lease_until": None, "publish_at": Clock()}
+        if not lapsed.update(**changes):
+            return False
+        Job.objects.filter(pk=job.pk).change(crashes=F("crashes") + 1)
+        if job.revoke_requested and job.state == State.RUNNING:
+            turns.end_if_stopped(job)
+        elif seen.crashes + 1 >= MOST_CRASHES and job.state == State.RUNNING:
+            last = seen.first_line + seen.rows - 1
+            message = f"{MOST_CRASHES} workers died on lines {seen.first_line:,} to {last:,}; the last was {seen.worker}."
+            turns.fail(job, {"code": "workers_died", "message": message})
+        else:
+            note(job, f"{seen.worker} stopped answering; part {seen.number + 1} is scored again")
+    say.jobs_changed([seen.job_id])
+    return True
+
+
+def end_stopped() -> int:
+    """Batches whose revocation was asked and of which nothing runs any more."""
+    asked = Job.objects.filter(kind=Kind.BATCH, state=State.RUNNING, revoke_requested=True)
+    for seen in asked.order_by("pk")[:AT_ONCE]:
+        with transaction.atomic():
+            job = Job.objects.select_for_update().get(pk=seen.pk)
+            if job.state == State.RUNNING:
+                turns.end_if_stopped(job)
+    return len(asked)
+
+
+def retry_later(job: Job, attempt: int, reason: str) -> bool:
+    """Queue a vector job again after an error of the device, by a time in the database; False where its retries are spent."""
+    if job.retries >= MOST_RETRIES:
+        return False
+    after = Clock() + RETRY_AFTER_S * 2**job.retries
+    with transaction.atomic():
+        held = Job.objects.filter(pk=job.pk, state=State.RUNNING, attempt=attempt, revoke_requested=False)
+        if not held.change(state=State.QUEUED, retries=F("retries") + 1, lease_until=None, run_after=after, publish_at=after):
+            return False
+        note(job, f"{reason}; tried again in {RETRY_AFTER_S * 2**job.retries:.0f} s")
+    say.jobs_changed([job.pk])
+    return True
+
+
+def postpone(job_id: object, after_s: float) -> None:
+    """The message was taken by a worker that cannot serve the model now: let the steward publish it later."""
+    Job.objects.filter(pk=job_id, state=State.QUEUED).update(publish_at=Clock() + after_s)
+    Chunk.objects.filter(job_id=job_id, state=Chunk.State.RESERVED).update(publish_at=Clock() + after_s)
+
+
+class Memory:
+    """Notices that Redis has lost what it held, and has every message published again."""
+
+    def __init__(self) -> None:
+        self._epoch: str | None = None
+
+    def check(self) -> bool:
+        """True where Redis had forgotten. The resets are committed before the mark is set."""
+        try:
+            if self._epoch is not None and not broker.has_forgotten(self._epoch):
+                return False
+            held = broker.client().get(broker.EPOCH)
+            if self._epoch is None and held is not None:
+                self._epoch = held.decode()  # type: ignore[union-attr]
+                return False
+            publish_all_again()
+            self._epoch = secrets.token_hex(8)
+            broker.mark(self._epoch)
+        except redis.RedisError:
+            return False
+        return True
+
+
+def publish_all_again() -> None:
+    Job.objects.filter(state=State.QUEUED, publish_at=None).update(publish_at=Clock())
+    Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None).update(publish_at=Clock())
+
+
+def forget_old_workers() -> int:
+    """Rows of processes that ended, or were replaced under the same name, more than an hour ago."""
+    gone = Worker.objects.filter(beat_at__lt=Clock() - WORKER_ROWS_KEPT.total_seconds())
+    return gone.delete()[0]

@@ -1,0 +1,35 @@
+"""Stop stops: a queued job never runs, a running batch stops between two blocks and keeps its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Case, CharField, F, Value, When
+
+from predictions import audit, outcomes, turns
+from predictions.errors import WrongState
+from predictions.live import say
+from predictions.models import OPEN, Job, Kind, State
+from predictions.outcomes import Ending
+
+
+def revoke(job: Job, by: Any, address: str | None = None) -> Job:
+    """The job as it is then: `revoked`, or `revoking` while it runs. Raises WrongState where it had ended."""
+    with transaction.atomic():
+        # One statement decides: between two, a rescue could queue the job that the first one saw running.
+        asked = Job.objects.filter(pk=job.pk, state__in=OPEN).change(
+            revoke_requested=True,
+            state=Case(When(state=State.QUEUED, then=Value(State.REVOKED)), default=F("state"), output_field=CharField()),
+        )
+        now = Job.objects.select_for_update().get(pk=job.pk)
+        if not asked:
+            raise WrongState(f"The job has ended: it is {now.status}. Only a queued or running job can be revoked.")
+        if now.state == State.REVOKED:
+            outcomes.end_many([now], Ending(State.REVOKED))
+        elif now.kind == Kind.BATCH:
+            turns.end_if_stopped(now)
+        now.refresh_from_db()
+        audit.write(by, "revoke", f"job {job.pk}", now.status, address)
+    say.jobs_changed([job.pk])
+    return now

@@ -1,0 +1,128 @@
+"""Accepts jobs: the row is committed before anybody is answered, and published after."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from predictions import dispatch, rates, turns
+from predictions.clock import Clock
+from predictions.errors import InvalidInput, KeyReused, WrongState
+from predictions.live import say
+from predictions.model_cards import ModelCard
+from predictions.models import Chunk, Job, Kind, Upload, utc_now
+from predictions.parts import Plan
+from predictions.queues import BATCH, DEFAULT_PRIORITY, REALTIME
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a submitter may choose. idempotency: (the key, a hash of the request)."""
+
+    priority: int | None = None
+    store: bool = True
+    on_bad_row: str = "reject"
+    source: str = "api"
+    idempotency: tuple[str, str] | None = None
+
+
+def request_hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def submit_vector(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> tuple[Job, bool]:
+    """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged."""
+    rates.check(owner.pk)
+    job = _new_job(owner, Kind.REALTIME, card.ref, wishes, vector=vector, publish_at=Clock() + dispatch.STEWARD_AFTER_S)
+    return _accept(job, wishes)
+
+
+def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
+    """A batch over an upload that is complete; its chunks are the upload's parts."""
+    rates.check(owner.pk)
+    plan = Plan.from_json(upload.plan)
+    job = _new_job(
+        owner, Kind.BATCH, upload.model, wishes, upload=upload, file_name=upload.file_name, total=plan.rows, chunks=len(plan.parts)
+    )
+    job.notes = list(plan.notes)
+    return _accept(job, wishes)
+
+
+def retry(job: Job, by: Any, source: str = "api") -> Job:
+    """A new job on the same stored input, linked by retry_of."""
+    if not job.has_ended:
+        raise WrongState(f"The job is {job.status}. Only a job that has ended can be retried.")
+    if job.kind == Kind.BATCH and (job.upload is None or job.upload.state != Upload.State.DONE):
+        raise WrongState("The job's input is no longer kept. Submit the file again.")
+    wishes = Wishes(priority=job.priority, store=job.store, on_bad_row=job.on_bad_row, source=source)
+    rates.check(by.pk)
+    again = _new_job(job.owner, Kind(job.kind), job.model, wishes, total=job.total, chunks=job.chunks, notes=job.notes)
+    again.vector, again.upload, again.file_name, again.retry_of = job.vector, job.upload, job.file_name, job
+    if job.kind == Kind.REALTIME:
+        again.publish_at = Clock() + dispatch.STEWARD_AFTER_S
+    return _accept(again, wishes)[0]
+
+
+def _new_job(owner: Any, kind: Kind, model: str, wishes: Wishes, **more: Any) -> Job:
+    queue = REALTIME if kind == Kind.REALTIME else BATCH
+    key, body_hash = wishes.idempotency or (None, "")
+    return Job(
+        owner=owner,
+        kind=kind,
+        model=model,
+        queue=queue,
+        priority=DEFAULT_PRIORITY[queue] if wishes.priority is None else wishes.priority,
+        source=wishes.source,
+        store=wishes.store,
+        on_bad_row=wishes.on_bad_row,
+        idempotency_key=key,
+        request_hash=body_hash,
+        created=utc_now(),
+        **more,
+    )
+
+
+def _accept(job: Job, wishes: Wishes) -> tuple[Job, bool]:
+    """INSERT and commit; then publish. Losing to the same idempotency key is an answer, not an error."""
+    with transaction.atomic():
+        Job.objects.bulk_create([job], ignore_conflicts=wishes.idempotency is not None)
+        stored = _stored(job, wishes)
+        if stored.pk != job.pk:
+            return stored, True
+        transaction.on_commit(partial(_publish, stored, _add_chunks(stored)))
+    say.jobs_changed([stored.pk])
+    return stored, False
+
+
+def _stored(job: Job, wishes: Wishes) -> Job:
+    if wishes.idempotency is None:
+        return Job.objects.get(pk=job.pk)
+    stored = Job.objects.get(owner=job.owner, idempotency_key=wishes.idempotency[0])
+    if stored.request_hash != wishes.idempotency[1]:
+        raise KeyReused(f"The idempotency key {wishes.idempotency[0]!r} was used with another body. Use a new key for a new request.")
+    return stored
+
+
+def _add_chunks(job: Job) -> list[dispatch.Message]:
+    if job.kind != Kind.BATCH:
+        return []
+    # The sweep and the submit race for a draft; the one that changes its row first has it.
+    if not Upload.objects.filter(pk=job.upload_id, state=Upload.State.DONE).update(state=Upload.State.DONE):
+        raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
+    assert job.upload is not None
+    parts = Plan.from_json(job.upload.plan).parts
+    Chunk.objects.bulk_create(
+        Chunk(job=job, number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows) for part in parts
+    )
+    return turns.reserve(job.pk)
+
+
+def _publish(job: Job, chunks: list[dispatch.Message]) -> None:
+    dispatch.publish_soon(chunks if job.kind == Kind.BATCH else [dispatch.for_job(job)])

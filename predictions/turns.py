@@ -1,0 +1,168 @@
+"""A batch's turns: chunks are reserved, scored and finished; the finish that completes the count ends the job.
+
+Lock order everywhere: the job's row first, then the chunk's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from predictions import dispatch, outcomes, workers
+from predictions.clock import Clock
+from predictions.errors import SHOWN, InvalidInput
+from predictions.leases import Claim
+from predictions.live import say
+from predictions.models import Chunk, Job, State, note
+from predictions.outcomes import Ending
+from predictions.queues import BATCH
+
+HISTOGRAM_BINS = 20
+MOST_RETRIES = 1
+RETRY_AFTER_S = 5.0
+
+
+@dataclass
+class Scored:
+    """What came of one chunk. class_counts by label; histogram: rows by confidence in 20 bins from 0 to 1."""
+
+    scored: int = 0
+    rejected: int = 0
+    result_bytes: int = 0
+    rejected_bytes: int = 0
+    spent_s: float = 0.0
+    class_counts: Counter[str] = field(default_factory=Counter)
+    histogram: list[int] = field(default_factory=lambda: [0] * HISTOGRAM_BINS)
+    places: list[dict[str, Any]] = field(default_factory=list)
+
+
+def reserve(job_id: UUID) -> list[dispatch.Message]:
+    """Reserve chunks until one for each live batch worker is under way; returns the messages to publish."""
+    wanted = max(1, len(workers.live_workers(BATCH)))
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=job_id)
+        if job.has_ended or job.revoke_requested:
+            return []
+        under_way = job.parts.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]).count()
+        chunks = list(job.parts.filter(state=Chunk.State.QUEUED).order_by("number")[: max(0, wanted - under_way)])
+        Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).update(
+            state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S
+        )
+    return [dispatch.for_chunk(job, chunk) for chunk in chunks]
+
+
+def next_chunk(job_id: UUID) -> dispatch.Message | None:
+    """Reserve the next chunk for whoever asks, to go on with it at once and without a message."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=job_id)
+        chunk = job.parts.filter(state=Chunk.State.QUEUED).order_by("number").first()
+        if chunk is None or job.state != State.RUNNING or job.revoke_requested:
+            return None
+        # Should we die before we claim it, the steward publishes it.
+        Chunk.objects.filter(pk=chunk.pk).update(state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S)
+    return dispatch.for_chunk(job, chunk)
+
+
+def finish_chunk(claim: Claim, scored: Scored) -> State | None:
+    """Keep what was scored; returns the job's state then, or None where the attempt was fenced off."""
+    assert claim.chunk is not None
+    with transaction.atomic():
+        counted = Job.objects.filter(pk=claim.job.pk, state=State.RUNNING).change(
+            chunks_done=F("chunks_done") + 1,
+            spent_s=F("spent_s") + scored.spent_s,
+            done=F("done") + scored.scored + scored.rejected,
+            rejected=F("rejected") + scored.rejected,
+        )
+        if not counted or not _close_chunk(claim, scored):
+            transaction.set_rollback(True)
+            return None
+        job = Job.objects.select_for_update().get(pk=claim.job.pk)
+        job.summary = _merged(job.summary or {}, scored)
+        Job.objects.filter(pk=job.pk).update(summary=job.summary)
+        state = _maybe_end(job)
+    say.jobs_changed([claim.job.pk])
+    return state
+
+
+def _close_chunk(claim: Claim, scored: Scored) -> bool:
+    assert claim.chunk is not None
+    mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
+    return bool(
+        mine.update(
+            state=Chunk.State.DONE,
+            lease_until=None,
+            scored=scored.scored,
+            rejected=scored.rejected,
+            result_bytes=scored.result_bytes,
+            rejected_bytes=scored.rejected_bytes,
+            result_attempt=claim.attempt,
+        )
+    )
+
+
+def _merged(summary: dict[str, Any], scored: Scored) -> dict[str, Any]:
+    counts = Counter(summary.get("classes", {})) + scored.class_counts
+    before = summary.get("confidence_histogram") or [0] * HISTOGRAM_BINS
+    return {
+        "rows": summary.get("rows", 0) + scored.scored,
+        "rejected": summary.get("rejected", 0) + scored.rejected,
+        "classes": dict(sorted(counts.items())),
+        "confidence_histogram": [old + new for old, new in zip(before, scored.histogram, strict=True)],
+        "places": (summary.get("places", []) + scored.places)[:SHOWN],
+    }
+
+
+def _maybe_end(job: Job) -> State:
+    """The job's row is locked by the caller's transaction."""
+    if job.revoke_requested:
+        return end_if_stopped(job)
+    if job.chunks_done == job.chunks:
+        return _end(job, _verdict(job))
+    if job.spent_s > settings.SOFT_TIME_LIMIT:
+        message = f"Stopped after {job.spent_s:.0f} s of work; the limit is {settings.SOFT_TIME_LIMIT} s. {job.done:,} rows are kept."
+        return _end(job, Ending(State.FAILED, error={"code": "soft_time_limit", "message": message}))
+    return State.RUNNING
+
+
+def _verdict(job: Job) -> Ending:
+    if job.rejected and job.on_bad_row == "reject":
+        places = sorted((job.summary or {}).get("places", []), key=lambda place: place.get("line") or 0)
+        refusal = InvalidInput(f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected)
+        return Ending(State.FAILED, error=refusal.as_json())
+    return Ending(State.SUCCEEDED, result={name: value for name, value in (job.summary or {}).items() if name != "places"})
+
+
+def end_if_stopped(job: Job) -> State:
+    """A batch whose revocation was asked ends when no chunk of it runs. The caller holds the job's row."""
+    if job.parts.filter(state=Chunk.State.RUNNING).exists():
+        return State.RUNNING
+    return _end(job, Ending(State.REVOKED))
+
+
+def try_again(job: Job, claim: Claim, reason: str) -> bool:
+    """Give a chunk that the device failed one more try, a few seconds later; False where the job had its try."""
+    assert claim.chunk is not None
+    if job.retries >= MOST_RETRIES:
+        return False
+    mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
+    mine.update(state=Chunk.State.RESERVED, lease_until=None, publish_at=Clock() + RETRY_AFTER_S)
+    Job.objects.filter(pk=job.pk).change(retries=F("retries") + 1)
+    note(job, f"{reason[:300]}; part {claim.chunk.number + 1} is tried again in {RETRY_AFTER_S:.0f} s")
+    return True
+
+
+def fail(job: Job, error: dict[str, Any], traceback: str | None = None) -> State:
+    """End a running batch as failed. The caller holds the job's row."""
+    return _end(job, Ending(State.FAILED, error=error, traceback=traceback))
+
+
+def _end(job: Job, ending: Ending) -> State:
+    Job.objects.filter(pk=job.pk, state=State.RUNNING).change(state=ending.state)
+    outcomes.end_many([job], ending)
+    return ending.state

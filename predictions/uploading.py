@@ -1,0 +1,91 @@
+"""Takes a table in: judged while it is written to storage in parts, remembered as an Upload."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from predictions import files
+from predictions.errors import InvalidInput
+from predictions.ingest import Ingest, ingest_rows
+from predictions.model_cards import ModelCard
+from predictions.models import Upload
+from predictions.parts import Plan
+
+
+def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard) -> Upload:
+    """The upload, its parts in storage. Raises Refused where the outside is wrong; then nothing is left of it."""
+    upload = Upload.objects.create(owner=owner, file_name=file_name[-255:], model=card.ref)
+    digest = hashlib.sha256()
+    try:
+        ingest = Ingest(card, _keep(upload), settings.MAX_UPLOAD_BYTES)
+        for block in blocks:
+            digest.update(block)
+            ingest.feed(block)
+        plan = ingest.close()
+    except BaseException:
+        _withdraw(upload)
+        raise
+    return _complete(upload, plan, digest.hexdigest())
+
+
+def receive_rows(owner: Any, rows: list[list[float]], card: ModelCard) -> Upload:
+    """Rows of a JSON body, already judged, become parts of the same kind."""
+    upload = Upload.objects.create(owner=owner, model=card.ref)
+    try:
+        plan = ingest_rows(rows, card, _keep(upload))
+    except BaseException:
+        _withdraw(upload)
+        raise
+    return _complete(upload, plan, "")
+
+
+def refuse_bad_rows(upload: Upload) -> None:
+    """With `reject`: what is known to be bad before anything is scored refuses the file, and nothing of it is kept."""
+    if refusal := refusal_of(Plan.from_json(upload.plan)):
+        _withdraw(upload)
+        raise refusal
+
+
+def refusal_of(plan: Plan) -> InvalidInput | None:
+    """Why a file is refused under `reject` before anything is scored; None where no bad row is known."""
+    if not plan.bad_rows:
+        return None
+    many = "At least " if plan.truncated_judgement else ""
+    sentence = f"{many}{plan.bad_rows:,} of {plan.rows:,} rows cannot be read. Correct them, or skip bad rows (on_bad_row=skip)."
+    return InvalidInput(sentence, plan.places, plan.bad_cells)
+
+
+def draft_of(owner: Any, upload_id: Any) -> Upload | None:
+    """The owner's complete upload that may still be submitted."""
+    return Upload.objects.filter(pk=upload_id, owner=owner, state=Upload.State.DONE).first()
+
+
+def discard(draft: Upload) -> bool:
+    """Remove a draft and its files; False where a job has taken it meanwhile."""
+    if not Upload.objects.filter(pk=draft.pk, state=Upload.State.DONE, jobs=None).update(state=Upload.State.SWEPT):
+        return False
+    _withdraw(draft)
+    return True
+
+
+def _keep(upload: Upload) -> Any:
+    return lambda number, content: files.write(files.input_key(upload.pk, number), content)
+
+
+def _complete(upload: Upload, plan: Plan, sha256: str) -> Upload:
+    done = Upload.objects.filter(pk=upload.pk, state=Upload.State.OPEN)
+    if not done.update(state=Upload.State.DONE, plan=plan.as_json(), sha256=sha256):
+        raise InvalidInput("The upload took longer than an hour and was swept away. Send it again.")
+    upload.refresh_from_db()
+    return upload
+
+
+def _withdraw(upload: Upload) -> None:
+    with transaction.atomic():
+        Upload.objects.filter(pk=upload.pk).delete()
+    files.delete(files.list_inputs(upload.pk))

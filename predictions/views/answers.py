@@ -1,0 +1,79 @@
+"""How the Submit page's POSTs are answered: fragments for htmx, whole pages and redirects for a browser without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from predictions import samples
+from predictions.composing import Filled, compose_context, filled_from
+from predictions.errors import NotSignedIn, Refused
+from predictions.models import Job, Upload
+from predictions.submit_page import recent_context, sent_context
+
+SIGNED_OUT = "You have been signed out. What you wrote is still here: copy it, then reload the page to sign in again."
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def signed_in(view: View[P]) -> View[P]:
+    """As login_required, but a script gets the sentence and not the page to sign in, so that no input is lost."""
+    to_sign_in = login_required(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if is_script(request) and not request.user.is_authenticated:
+            return problem(request, NotSignedIn(SIGNED_OUT))
+        return to_sign_in(request, *args, **kwargs)
+
+    return guarded
+
+
+def posted(view: View[P]) -> View[P]:
+    """POST only; whoever reloads the address gets the page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return view(request, *args, **kwargs) if request.method == "POST" else redirect("submit")
+
+    return guarded
+
+
+def is_script(request: HttpRequest) -> bool:
+    return "HX-Request" in request.headers
+
+
+def accepted(request: HttpRequest, job: Job, tab: str) -> HttpResponse:
+    """The job's card and the list with it, or the job's page."""
+    if not is_script(request):
+        return redirect(job)
+    shown = {"tab": tab, "samples": samples.of_job(samples.site_of(request), job)}
+    return render(request, "predictions/_accepted.html", {**shown, **sent_context(job, request.user), **recent_context(request.user)})
+
+
+def refused(request: HttpRequest, refusal: Refused, tab: str, draft: Upload | None = None) -> HttpResponse:
+    """The sentence beside the field; without scripts the whole page again with all that was typed."""
+    if is_script(request):
+        return problem(request, refusal)
+    card, _, _ = filled_from(request.POST, request.user)
+    texts = {name: request.POST[name] for name in ("vector", "json") if name in request.POST}
+    filled = Filled(tab, texts=texts, problem=refusal)
+    return page(request, compose_context(card, filled, draft), _headers(refusal), refusal.status)
+
+
+def page(request: HttpRequest, compose: dict[str, Any], headers: dict[str, str] | None = None, status: int = 200) -> HttpResponse:
+    shown = {**compose, **recent_context(request.user)}
+    return render(request, "predictions/submit.html", shown, status=status, headers=headers)
+
+
+def problem(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    return render(request, "_problem.html", {"problem": refusal}, status=refusal.status, headers=_headers(refusal))
+
+
+def _headers(refusal: Refused) -> dict[str, str]:
+    return {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}

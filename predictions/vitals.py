@@ -1,0 +1,103 @@
+"""What a worker process knows of itself. No torch: the device's name is told by the runtime."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from predictions.models import utc_now
+
+RATE_OVER_S = 10.0
+
+
+@dataclass
+class Vitals:
+    """One process. Written by the thread that works, read by the thread that reports."""
+
+    name: str = ""
+    queues: list[str] = field(default_factory=list)
+    pool: str = "solo"
+    stopping: bool = False
+    device: str = ""
+    model: str = ""
+    model_state: str = "loading"
+    model_error: str = ""
+    job: str = ""
+    job_since: float | None = None
+    processed: int = 0
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: deque[tuple[float, int]] = deque()
+        self.started = utc_now()
+        self.host = socket.gethostname()
+
+    def begin(self, job_id: str) -> None:
+        self.job, self.job_since = job_id, time.monotonic()
+
+    def end(self, rows: int, failed: bool = False) -> None:
+        self.job, self.job_since = "", None
+        self.processed += 1
+        self.failed += failed
+        self.scored(rows)
+
+    def scored(self, rows: int) -> None:
+        with self._lock:
+            self._rows.append((time.monotonic(), rows))
+
+    def rows_per_s(self) -> float:
+        """Over the last ten seconds."""
+        now = time.monotonic()
+        with self._lock:
+            while self._rows and now - self._rows[0][0] > RATE_OVER_S:
+                self._rows.popleft()
+            return sum(rows for _, rows in self._rows) / RATE_OVER_S
+
+    @property
+    def state(self) -> str:
+        if self.stopping:
+            return "stopping"
+        if self.job:
+            return "busy"
+        return "starting" if self.model_state == "loading" else "idle"
+
+    def as_facts(self, process: psutil.Process) -> dict[str, Any]:
+        """The columns of the worker's row."""
+        return {
+            "queues": self.queues,
+            "pool": self.pool,
+            "state": self.state,
+            "device": self.device,
+            "model": self.model,
+            "model_state": self.model_state,
+            "model_error": self.model_error[:500],
+            "job": self.job,
+            "job_since": None if self.job_since is None else time.time() - (time.monotonic() - self.job_since),
+            "processed": self.processed,
+            "failed": self.failed,
+            "rows_per_s": round(self.rows_per_s(), 1),
+            "cpu_percent": process.cpu_percent(),
+            "memory_bytes": process.memory_info().rss,
+            "started": self.started,
+        }
+
+
+vitals = Vitals()
+
+
+def reset_after_fork() -> None:
+    """A prefork child counts for itself."""
+    inherited = vitals.name, vitals.queues, vitals.pool
+    vitals.__init__()  # type: ignore[misc]  a fresh start in place: others hold the object
+    vitals.name, vitals.queues, vitals.pool = inherited
+
+
+os.register_at_fork(after_in_child=reset_after_fork)

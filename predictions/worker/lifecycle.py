@@ -1,0 +1,59 @@
+"""A worker process's own life: the model it loads at its start, and what happens while it has none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+from uuid import UUID
+
+from celery.signals import worker_process_init, worker_shutting_down
+
+from predictions import recovery
+from predictions.errors import ModelRefused
+from predictions.vitals import vitals
+from predictions.worker.beat import beat
+from predictions.worker.runtime import Model, models
+
+log = logging.getLogger(__name__)
+TRY_AGAIN_S = 5.0
+
+
+@worker_process_init.connect
+def begin(**_: Any) -> None:
+    """Once a process, under solo and prefork alike: beat, and load the default model."""
+    beat.start()
+    if load() is None:
+        threading.Thread(target=_load_when_mended, name="model", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def stop(**_: Any) -> None:
+    vitals.stopping = True
+
+
+def load(ref: str | None = None) -> Model | None:
+    """The model, or None with its sentence in the vitals."""
+    try:
+        model = models.get(ref)
+    except ModelRefused as refused:
+        vitals.model_state, vitals.model_error = "failed", str(refused)
+        log.error("%s", refused)
+        return None
+    vitals.device, vitals.model, vitals.model_state, vitals.model_error = model.device, model.card.ref, "ready", ""
+    return model
+
+
+def _load_when_mended() -> None:
+    while vitals.model_state == "failed":
+        time.sleep(TRY_AGAIN_S)
+        load()
+
+
+def model_or_postpone(ref: str, job_id: UUID) -> Model | None:
+    """The model of a message; where it cannot be used the job stays queued and is published again later."""
+    model = load(ref)
+    if model is None:
+        recovery.postpone(job_id, TRY_AGAIN_S)
+    return model

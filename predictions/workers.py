@@ -1,0 +1,110 @@
+"""The row each worker process reports, and who lives by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import models
+from django.db.models import F
+
+from predictions.clock import Clock
+
+SILENT_AFTER_S = 6.0
+LOST_AFTER_S = 12.0
+
+
+class Worker(models.Model):
+    """One process that runs tasks. Under prefork several share a node name."""
+
+    name = models.CharField(max_length=120)
+    pid = models.PositiveIntegerField()
+    host = models.CharField(max_length=120)
+    queues = models.JSONField(default=list)
+    pool = models.CharField(max_length=20, default="solo")
+    state = models.CharField(max_length=8, default="starting", help_text="starting, idle, busy or stopping, as it says itself")
+    device = models.CharField(max_length=40, blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    model_state = models.CharField(max_length=8, default="loading", help_text="loading, ready or failed")
+    model_error = models.CharField(max_length=500, blank=True)
+    job = models.CharField(max_length=36, blank=True)
+    job_since = models.FloatField(null=True)
+    processed = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    rows_per_s = models.FloatField(default=0)
+    cpu_percent = models.FloatField(default=0)
+    memory_bytes = models.PositiveBigIntegerField(default=0)
+    gpu_memory_bytes = models.PositiveBigIntegerField(null=True)
+    started = models.DateTimeField()
+    ended = models.BooleanField(default=False, help_text="it said goodbye")
+    beat_at = models.FloatField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "name", "pid"], name="one_row_a_process")]
+
+    def __str__(self) -> str:
+        return f"{self.name} [{self.pid}]"
+
+
+def report(name: str, pid: int, host: str, facts: dict[str, Any]) -> None:
+    """Write what a process says of itself, on the database's clock."""
+    Worker.objects.update_or_create(name=name, pid=pid, host=host, defaults={**facts, "beat_at": Clock()})
+
+
+@dataclass
+class Node:
+    """A worker as people know it: all processes of one node name, as they look now."""
+
+    name: str
+    host: str
+    state: str
+    heartbeat_age_s: float
+    processes: list[Worker] = field(default_factory=list)
+
+    @property
+    def first(self) -> Worker:
+        return self.processes[0]
+
+    @property
+    def queues(self) -> list[str]:
+        return list(self.first.queues)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.state not in {"silent", "lost"}
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_alive and any(process.model_state == "ready" for process in self.processes)
+
+    def total(self, name: str) -> float:
+        return sum(getattr(process, name) or 0 for process in self.processes)
+
+
+def nodes() -> list[Node]:
+    """Every worker that has not said goodbye, by name. A lost one stays in sight until it is dismissed or comes back."""
+    rows = list(Worker.objects.filter(ended=False).annotate(age=Clock() - F("beat_at")).order_by("name", "beat_at"))
+    by_name: dict[str, list[Worker]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    return [_node(name, processes) for name, processes in by_name.items()]
+
+
+def live_workers(queue: str) -> list[Node]:
+    return [node for node in nodes() if node.is_alive and queue in node.queues]
+
+
+def _node(name: str, rows: list[Worker]) -> Node:
+    youngest = min(max(0.0, row.age) for row in rows)  # type: ignore[attr-defined]  annotated above
+    living = [row for row in rows if row.age <= LOST_AFTER_S] or rows[-1:]  # type: ignore[attr-defined]
+    living.sort(key=lambda row: row.state != "busy")
+    return Node(name, living[0].host, _state(living, youngest), youngest, living)
+
+
+def _state(rows: list[Worker], age_s: float) -> str:
+    if age_s > LOST_AFTER_S:
+        return "lost"
+    if age_s > SILENT_AFTER_S:
+        return "silent"
+    states = {row.state for row in rows}
+    return next(state for state in ("stopping", "busy", "starting", "idle") if state in states)

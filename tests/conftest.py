@@ -1,0 +1,109 @@
+"""What tests share: people, a trained model, and real Redis, workers and web where the thing under test is between them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+from django.test import override_settings
+
+from predictions import broker, model_cards, workers
+from predictions.model_cards import ModelCard
+from tests import processes
+
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collected_static() -> None:
+    """Pages name their static files by hash: the manifest must be there. Uncompressed, which saves 15 s."""
+    plain = {**django_settings.STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
+    with override_settings(STORAGES=plain):
+        call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[subprocess.Popen[bytes]]:
+    """The run's own Redis, at settings.REDIS_URL."""
+    with processes.redis_server() as child:
+        yield child
+
+
+@pytest.fixture
+def clean_redis(redis_server: subprocess.Popen[bytes]) -> None:
+    broker.client().flushall()
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    """settings.MODEL_DIR with the demo model in it, trained once a run by its own command, in a process of its own."""
+    processes.run_manage("train_demo_model")
+    return Path(django_settings.MODEL_DIR)
+
+
+@pytest.fixture
+def digits(model_dir: Path) -> ModelCard:
+    return model_cards.card("digits@1")
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    return get_user_model().objects.create_user("ana")
+
+
+@pytest.fixture
+def other_user(db: None) -> Any:
+    return get_user_model().objects.create_user("ben")
+
+
+@pytest.fixture
+def staff(db: None) -> Any:
+    return get_user_model().objects.create_superuser("olga")
+
+
+@pytest.fixture
+def a_worker(transactional_db: None, clean_redis: None, model_dir: Path) -> Iterator[StartWorker]:
+    """`a_worker("realtime")` starts a real worker on the test database and waits until it has its model."""
+    with ExitStack() as stack:
+
+        def start(queues: str, *options: str, env: dict[str, str] | None = None, ready: bool = True) -> subprocess.Popen[bytes]:
+            name = f"{queues.split(',')[0]}{next(_numbers)}"
+            command = processes.worker_command(queues, name, *options)
+            child = stack.enter_context(processes.running(name, command, {**processes.database_env(database()), **(env or {})}))
+            if ready:
+                assert processes.eventually(lambda: _is_ready(name), processes.START_S), processes.log_of(name)
+            return child
+
+        yield start
+
+
+@pytest.fixture
+def steward(transactional_db: None, clean_redis: None) -> Iterator[subprocess.Popen[bytes]]:
+    command = processes.manage_command("steward")
+    with processes.running(f"steward{next(_numbers)}", command, processes.database_env(database())) as child:
+        yield child
+
+
+@pytest.fixture
+def web(transactional_db: None, clean_redis: None, model_dir: Path) -> Iterator[str]:
+    """The address of a real uvicorn on the test database."""
+    with processes.web(database(), f"web{next(_numbers)}") as address:
+        yield address
+
+
+def database() -> str:
+    return str(connection.settings_dict["NAME"])
+
+
+def _is_ready(name: str) -> bool:
+    return any(node.is_ready for node in workers.nodes() if node.name.startswith(f"{name}@"))

@@ -1,0 +1,84 @@
+"""The domain's words for tests: submit a digit or a file, hold a job as a worker would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from predictions import files, leases, submission, turns, uploading
+from predictions.leases import Claim
+from predictions.model_cards import ModelCard
+from predictions.models import Chunk, Job, State, Upload
+from predictions.outcomes import Ending
+from predictions.submission import Wishes
+from predictions.turns import Scored
+
+PREDICTION = {"class": 3, "label": "3", "confidence": 0.9, "device": "cpu", "top": []}
+SUCCESS = Ending(State.SUCCEEDED, result=PREDICTION)
+
+
+def submit_digit(owner: Any, card: ModelCard, digit: int = 3, **wishes: Any) -> Job:
+    job, _ = submission.submit_vector(owner, list(card.examples[digit]["vector"]), card, Wishes(**wishes))
+    return job
+
+
+def csv_of(card: ModelCard, rows: int, header: bool = True) -> bytes:
+    vectors = [",".join(map(str, card.examples[n % 10]["vector"])) for n in range(rows)]
+    return "\n".join(([",".join(card.features)] if header else []) + vectors).encode() + b"\n"
+
+
+def upload_rows(owner: Any, card: ModelCard, rows: int) -> Upload:
+    return uploading.receive(owner, "digits.csv", [csv_of(card, rows)], card)
+
+
+def submit_rows(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes: Any) -> Job:
+    """A batch cut into `parts` parts, whatever their size."""
+    upload = upload_rows(owner, card, rows)
+    if parts > 1:
+        split(upload, parts)
+    job, _ = submission.submit_batch(owner, upload, Wishes(**wishes))
+    return job
+
+
+def split(upload: Upload, parts: int) -> None:
+    """Cut an upload's one part into several of the same number of rows."""
+    lines = files.read(files.input_key(upload.pk, 0)).splitlines(keepends=True)
+    each = len(lines) // parts
+    whole = upload.plan["parts"][0]
+    upload.plan["parts"] = []
+    for number in range(parts):
+        mine = lines[number * each : (number + 1) * each if number < parts - 1 else None]
+        files.write(files.input_key(upload.pk, number), b"".join(mine))
+        first = {"first_row": whole["first_row"] + number * each, "first_line": whole["first_line"] + number * each}
+        sizes = {"rows": len(mine), "lines": len(mine), "size_bytes": sum(map(len, mine))}
+        upload.plan["parts"].append({"number": number, **first, **sizes})
+    upload.save()
+
+
+def claimed(job: Job, worker: str = "realtime@test") -> Claim:
+    claim = leases.claim_job(job.pk, worker)
+    assert claim is not None
+    return claim
+
+
+def claimed_chunk(job: Job, number: int = 0, worker: str = "batch@test") -> Claim:
+    chunk = Chunk.objects.get(job=job, number=number)
+    if chunk.state == Chunk.State.QUEUED:
+        assert turns.next_chunk(job.pk) is not None
+        chunk.refresh_from_db()
+    claim = leases.claim_chunk(job.pk, chunk.pk, chunk.attempt, worker)
+    assert claim is not None
+    return claim
+
+
+def scored(rows: int, rejected: int = 0) -> Scored:
+    return Scored(scored=rows - rejected, rejected=rejected, spent_s=0.01)
+
+
+def lapse(job: Job) -> None:
+    """Its worker has not beaten for long."""
+    Job.objects.filter(pk=job.pk).exclude(lease_until=None).update(lease_until=1.0)
+    Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).update(lease_until=1.0)
+
+
+def now(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)

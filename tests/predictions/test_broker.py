@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+from celery import current_app
+
+from predictions import broker
+from predictions.queues import band_key, transport_priority
+
+
+def publish(queue: str, priority: int, task_id: str) -> None:
+    current_app.send_task("predictions.predict", args=([], "m@1"), task_id=task_id, queue=queue, priority=transport_priority(priority))
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_the_depth_counts_every_band() -> None:
+    for priority in (9, 9, 5, 1, 0):
+        publish("realtime", priority, f"{priority}")
+    depth = broker.depths()["realtime"]
+    assert (depth.waiting, depth.waiting_by_priority) == (5, {9: 2, 5: 1, 1: 1, 0: 1})
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_nine_is_the_band_that_redis_is_asked_for_first() -> None:
+    assert (band_key("realtime", 9), band_key("realtime", 0)) == ("realtime", "realtime\x06\x169")
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_an_idle_queue_has_depth_zero() -> None:
+    assert broker.depths()["batch"].waiting == 0
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_what_was_delivered_and_not_acknowledged_is_counted_by_queue() -> None:
+    publish("batch", 1, "held")
+    with current_app.connection_for_read() as connection:
+        channel = connection.default_channel
+        assert channel.basic_get("batch") is not None
+        assert (broker.depths()["batch"].waiting, broker.depths()["batch"].unacked) == (0, 1)
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_redis_has_forgotten_when_the_mark_is_gone_or_another() -> None:
+    broker.mark("one")
+    assert not broker.has_forgotten("one") and broker.has_forgotten("two")
+    broker.client().flushall()
+    assert broker.has_forgotten("one")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django_celery_results.models import TaskResult
+
+from predictions import expiry, files, outcomes, turns
+from predictions.model_cards import ModelCard
+from predictions.models import Job, State, Upload, utc_now
+from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, now, scored, submit_digit, submit_rows, upload_rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG_AGO = utc_now() - timedelta(days=400)
+
+
+def finished(user: Any, card: ModelCard, **wishes: Any) -> Job:
+    claim = claimed(submit_digit(user, card, **wishes))
+    outcomes.finish(claim.job.pk, claim.attempt, SUCCESS)
+    Job.objects.filter(pk=claim.job.pk).update(expires=LONG_AGO)
+    return now(claim.job)
+
+
+def test_a_result_is_removed_after_its_time_and_the_job_stays(user: Any, digits: ModelCard) -> None:
+    job = finished(user, digits)
+    assert expiry.expire_results() == 1
+    assert now(job).state == State.EXPIRED and now(job).freed_bytes > 0
+    assert outcomes.results_of([job.pk]) == {} and TaskResult.objects.filter(task_id=str(job.pk)).exists()
+
+
+def test_a_result_that_is_kept_does_not_expire(user: Any, digits: ModelCard) -> None:
+    job = finished(user, digits)
+    Job.objects.update(kept=True)
+    assert expiry.expire_results() == 0 and now(job).state == State.SUCCEEDED
+
+
+def test_a_result_expires_once_whoever_removes_it(user: Any, digits: ModelCard) -> None:
+    job = finished(user, digits)
+    assert expiry.expire(job) and not expiry.expire(job)
+
+
+def test_the_files_of_an_expired_batch_are_gone(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=4)
+    claim = claimed_chunk(job)
+    key = files.result_key(job.pk, 0, claim.attempt)
+    files.write(key, b"1,3,3,0.9000\n")
+    turns.finish_chunk(claim, scored(4))
+    Job.objects.update(expires=LONG_AGO)
+    expiry.expire_results()
+    assert files.delete([key]) == 0 and now(job).state == State.EXPIRED
+
+
+def test_a_job_is_forgotten_with_its_outcome_and_its_upload_after_the_history(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=4)
+    turns.finish_chunk(claimed_chunk(job), scored(4))
+    Job.objects.update(finished=LONG_AGO)
+    assert expiry.forget_history() == 1
+    assert not Job.objects.exists() and not TaskResult.objects.exists() and not Upload.objects.exists()
+    assert files.list_inputs(job.upload_id or job.pk) == []
+
+
+def test_an_input_that_another_job_refers_to_is_kept(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=4)
+    turns.finish_chunk(claimed_chunk(job), scored(4))
+    Job.objects.update(finished=LONG_AGO)
+    other = submit_rows(user, digits, rows=4)
+    Job.objects.filter(pk=other.pk).update(upload=job.upload)
+    expiry.forget_history()
+    assert Upload.objects.filter(pk=job.upload_id).exists()
+
+
+def test_a_draft_nobody_submitted_is_swept_after_an_hour(user: Any, digits: ModelCard) -> None:
+    draft = upload_rows(user, digits, rows=4)
+    assert expiry.sweep_drafts() == 0
+    Upload.objects.update(created=LONG_AGO)
+    assert expiry.sweep_drafts() == 1
+    assert not Upload.objects.exists() and files.list_inputs(draft.pk) == []
+
+
+def test_an_upload_that_broke_off_leaves_nothing_after_the_sweep(user: Any, digits: ModelCard) -> None:
+    broken = Upload.objects.create(owner=user, model=digits.ref)
+    files.write(files.input_key(broken.pk, 0), b"1,2,3\n")
+    Upload.objects.update(created=LONG_AGO)
+    expiry.sweep_drafts()
+    assert not Upload.objects.exists() and files.list_inputs(broken.pk) == []

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django_celery_results.models import TaskResult
+
+from predictions import leases, recovery, revocation, turns
+from predictions.model_cards import ModelCard
+from predictions.models import Chunk, Job, State
+from predictions.workers import report
+from tests.predictions.jobs import claimed_chunk, lapse, now, scored, submit_rows
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_last_chunk_ends_the_job_in_its_own_transaction(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    assert turns.finish_chunk(claimed_chunk(job, 0), scored(3)) == State.RUNNING
+    assert turns.finish_chunk(claimed_chunk(job, 1), scored(3)) == State.SUCCEEDED
+    assert (now(job).done, TaskResult.objects.get().status) == (6, "SUCCESS")
+
+
+def test_a_chunk_is_counted_once_whoever_finishes_it_again(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    late = claimed_chunk(job, 0)
+    lapse(job)
+    recovery.reap()
+    again = claimed_chunk(job, 0)
+    assert turns.finish_chunk(late, scored(3)) is None
+    assert turns.finish_chunk(again, scored(3)) == State.RUNNING
+    assert (now(job).done, now(job).chunks_done) == (3, 1)
+
+
+def test_a_duplicate_message_finds_nothing_to_claim(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    claim = claimed_chunk(job, 0)
+    assert claim.chunk and leases.claim_chunk(job.pk, claim.chunk.pk, claim.attempt - 1, "twice") is None
+
+
+def test_no_more_chunks_are_under_way_than_batch_workers_live(user: Any, digits: ModelCard) -> None:
+    for name in ("batch@a", "batch@b"):
+        report(name, 1, "host", {"queues": ["batch"], "started": "2026-01-01T00:00Z", "model_state": "ready"})
+    job = submit_rows(user, digits, rows=8, parts=4)
+    assert turns.reserve(job.pk) == []
+    assert Chunk.objects.filter(job=job, state=Chunk.State.RESERVED).count() == 2
+
+
+def test_a_revoked_batch_keeps_the_rows_of_its_finished_chunks(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    turns.finish_chunk(claimed_chunk(job, 0), scored(3))
+    running = claimed_chunk(job, 1)
+    assert revocation.revoke(job, user).status == "revoking"
+    assert turns.finish_chunk(running, scored(1)) == State.REVOKED
+    assert (now(job).state, now(job).done, TaskResult.objects.get().status) == (State.REVOKED, 4, "REVOKED")
+
+
+def test_rejected_rows_fail_the_job_that_wants_all_and_name_the_places(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6)
+    part = scored(6, rejected=1)
+    part.places = [{"line": 4, "column": "pixel_0_0", "message": "'abc' is not a number"}]
+    assert turns.finish_chunk(claimed_chunk(job), part) == State.FAILED
+    assert (now(job).error or {})["errors"] == part.places
+
+
+def test_rejected_rows_are_left_out_where_that_was_asked(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, on_bad_row="skip")
+    assert turns.finish_chunk(claimed_chunk(job), scored(6, rejected=1)) == State.SUCCEEDED
+
+
+def test_past_the_soft_limit_a_batch_stops_after_its_chunk_and_keeps_its_rows(user: Any, digits: ModelCard, settings: Any) -> None:
+    settings.SOFT_TIME_LIMIT = 1
+    job = submit_rows(user, digits, rows=6, parts=2)
+    part = scored(3)
+    part.spent_s = 1.5
+    assert turns.finish_chunk(claimed_chunk(job, 0), part) == State.FAILED
+    assert ((now(job).error or {})["code"], now(job).done) == ("soft_time_limit", 3)
+
+
+def test_a_chunk_that_the_device_failed_is_tried_once_more(user: Any, digits: ModelCard) -> None:
+    claim = claimed_chunk(submit_rows(user, digits, rows=6))
+    assert turns.try_again(Job.objects.get(), claim, "CUDA error")
+    assert not turns.try_again(Job.objects.get(), claim, "CUDA error")

@@ -1,0 +1,32 @@
+"""Loaded before Django's settings (`-p tests.surroundings`): a data folder and a Redis address of this run's own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import tempfile
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+DATA_DIR = tempfile.mkdtemp(prefix="dashboard-test-")
+REDIS_PORT = free_port()
+OWN = ("DATABASE_URL", "MODEL_DIR", "ALLOWED_HOSTS", "RATE_LIMIT", "RESULT_EXPIRES", "SECRET_KEY", "DEFAULT_MODEL")
+
+for name in OWN:
+    os.environ.pop(name, None)
+os.environ |= {
+    "DATA_DIR": DATA_DIR,
+    "REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}/0",
+    # A file, so that real workers can open it too.
+    "TEST_DATABASE_FILE": f"{DATA_DIR}/test.sqlite3",
+    # Playwright's sync API runs an event loop in the test's thread; its fixtures still need the database.
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+}
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
