@@ -1,4 +1,39 @@
+"""What the web process serves: Django's pages and JSON behind the limit on bodies, and websockets behind the check of origins."""
+
+from __future__ import annotations
+
 import os
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import CookieMiddleware
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
-application = get_asgi_application()
+pages = get_asgi_application()
+
+# Django is set up by the line above; what follows imports models.
+from inference_site.body_limit import BodyLimit
+from inference_site.origins import OriginCheck, deny
+from predictions.live import hub
+from predictions.routing import websocket_urlpatterns as job_sockets
+from workers_admin.routing import websocket_urlpatterns as console_sockets
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """The hub starts with its first listener; it ends when the server has closed every connection."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await hub.stop()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": BodyLimit(pages),
+        "websocket": OriginCheck(CookieMiddleware(URLRouter([*job_sockets, *console_sockets, re_path("", deny)]))),
+        "lifespan": lifespan,
+    }
+)

@@ -43,13 +43,26 @@ def child(data_dir: Path, url: str) -> Child:
     """Source of the options: durability over speed for what waits, and never evict a queue (facts 9, 10, 35)."""
     port = url.rpartition(":")[2].partition("/")[0]
     argv = [program(), "--port", port, "--bind", "127.0.0.1", "--dir", str(_folder(data_dir)), "--daemonize", "no"]
-    argv += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
+    argv += [
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+        "--save",
+        "",
+        "--maxmemory-policy",
+        "noeviction",
+        "--loglevel",
+        "warning",
+    ]
     return Child("redis", argv, stops=LAST, grace_s=4)
 
 
 def answers(url: str) -> bool:
     try:
-        with redis.Redis.from_url(url, socket_timeout=QUESTION_TIMEOUT_S, socket_connect_timeout=QUESTION_TIMEOUT_S) as asked:
+        with redis.Redis.from_url(
+            url, socket_timeout=QUESTION_TIMEOUT_S, socket_connect_timeout=QUESTION_TIMEOUT_S
+        ) as asked:
             return bool(asked.ping())
     except redis.RedisError:
         return False

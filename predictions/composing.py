@@ -116,7 +116,10 @@ def _example(card: ModelCard | None, number: str) -> list[float] | None:
 
 def _urgencies(queue: str) -> list[dict[str, Any]]:
     outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES])
-    return [{"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority], queue)} for each in URGENCIES]
+    return [
+        {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority], queue)}
+        for each in URGENCIES
+    ]
 
 
 def _preview_columns(plan: Plan, card: ModelCard) -> tuple[list[str], list[int]]:

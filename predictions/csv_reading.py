@@ -88,10 +88,9 @@ def _read_quickly(data: bytes, columns: Columns, first_row: int) -> Block | None
         return None
     x = _matrix(table, len(columns.positions))
     with np.errstate(over="ignore", invalid="ignore"):
-        if not np.isfinite(
-            x.sum()
-        ):  # a NaN or infinity shows in the sum; so may an overflow, which the exact way clears
-            return None
+        total = x.sum()
+    if not np.isfinite(total):  # a NaN or infinity shows in the sum; so may an overflow, which the exact way clears
+        return None
     ids = None if columns.id_position is None else cast("list[str]", table.column(table.num_columns - 1).to_pylist())
     return Block(x, np.arange(first_row, first_row + len(x), dtype=np.int64), ids)
 

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from celery import current_app
 from django.db import connection, transaction
 
+from predictions.clock import Clock
 from predictions.models import Chunk, Job, State, utc_now
 from predictions.queues import transport_priority
 
@@ -107,8 +108,10 @@ def confirm(messages: Sequence[Message], sent_at: datetime) -> None:
         sent = [message for message in messages if message.attempt == attempt]
         jobs = [message.job_id for message in sent if message.chunk_id is None]
         chunks = [message.chunk_id for message in sent if message.chunk_id is not None]
-        Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt).update(publish_at=None)
-        Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt).update(publish_at=None)
+        # A row that was postponed meanwhile keeps its time.
+        Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(publish_at=None)
+        reserved = Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt)
+        reserved.filter(job__run_after__lte=Clock()).update(publish_at=None)
 
 
 class Publisher:

@@ -130,3 +130,17 @@ class ModelRefused(Exception):
 
 class NonFiniteOutput(Exception):
     """The model's output is not finite; a class cannot be told from it."""
+
+
+class NotAllowed(Refused):
+    """The method is not allowed here"""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class Internal(Refused):
+    """Something broke on our side"""
+
+    status = 500
+    code = "internal"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,15 +60,17 @@ class JobList:
         self.viewer = viewer
         self.form = FilterForm(given)
         self.is_valid = self.form.is_valid()
-        self._chosen: dict[str, Any] = {name: value for name, value in self.form.cleaned_data.items() if value}
-        self._given = {name: str(given[name]) for name in self._chosen}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._chosen.get(name, "")
+        self.chosen: dict[str, Any] = {name: value for name, value in self.form.cleaned_data.items() if value}
+        self._given = {name: str(given[name]) for name in self.chosen}
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self._chosen.keys() - {"before"})
+        return bool(self.chosen.keys() - {"before"})
+
+    @property
+    def counts_of(self) -> str:
+        """Tells the counts of one set of filters from those of another, so that live numbers meet the chips they belong to."""
+        return hashlib.sha256(self.query(status="", before="").encode()).hexdigest()[:8]
 
     def query(self, **changes: str) -> str:
         """The filters as a query string, with some changed or (empty) left out."""
@@ -76,7 +79,7 @@ class JobList:
     def page(self) -> tuple[list[Job], UUID | None]:
         """The rows, newest first, and the key of the next page. Page 5,000 costs what page 1 costs."""
         jobs = self._jobs()
-        if before := self._chosen.get("before"):
+        if before := self.chosen.get("before"):
             jobs = jobs.filter(pk__lt=before)
         rows = list(jobs[: PAGE + 1])
         return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
@@ -100,7 +103,7 @@ class JobList:
         return [Counted(str(status), found[status], found["looked_at"] > COUNTED) for status in wanted]
 
     def _jobs(self) -> JobQuerySet:
-        status = OF_STATUS.get(self._chosen.get("status", ""), Q())
+        status = OF_STATUS.get(self.chosen.get("status", ""), Q())
         return self._scope.filter(status, self._narrowed).select_related("owner").defer(*HEAVY).order_by("-pk")
 
     @cached_property
@@ -109,20 +112,20 @@ class JobList:
         if not self.is_valid:
             return Job.objects.none()
         jobs = Job.objects.of(self.viewer)
-        if self.viewer.is_staff and "user" in self._chosen:
-            jobs = jobs.filter(owner=get_user_model().objects.filter(username=self._chosen["user"]).first())
-        if "after" in self._chosen:
-            jobs = jobs.filter(pk__gte=first_id_at(self._chosen["after"]))
-        if "until" in self._chosen:
-            jobs = jobs.filter(pk__lt=first_id_at(self._chosen["until"]))
+        if self.viewer.is_staff and "user" in self.chosen:
+            jobs = jobs.filter(owner=get_user_model().objects.filter(username=self.chosen["user"]).first())
+        if "after" in self.chosen:
+            jobs = jobs.filter(pk__gte=first_id_at(self.chosen["after"]))
+        if "until" in self.chosen:
+            jobs = jobs.filter(pk__lt=first_id_at(self.chosen["until"]))
         return jobs
 
     @cached_property
     def _narrowed(self) -> Q:
-        chosen = self._chosen
+        chosen = self.chosen
         exact = Q(**{name: chosen[name] for name in ("kind", "queue") if name in chosen})
         model = Q(model=chosen["model"]) | Q(model__startswith=f"{chosen['model']}@") if "model" in chosen else Q()
-        return exact & model & (_text(chosen["q"]) if "q" in chosen else Q())
+        return exact & model & (text_matches(chosen["q"]) if "q" in chosen else Q())
 
 
 def first_id_at(moment: datetime) -> UUID:
@@ -130,7 +133,7 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-def _text(words: str) -> Q:
+def text_matches(words: str) -> Q:
     """An id, whole or its beginning or end as lists show it; part of a file's name; part of an error."""
     digits = words.replace("-", "").lower()
     if HEX.fullmatch(digits) and len(digits) == 32:

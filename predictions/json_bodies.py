@@ -29,11 +29,17 @@ def request_of(body: object, source: str, model: str | None = None) -> Request:
     fields: dict[str, Any] = body if isinstance(body, dict) else {"input": body}
     if ("input" in fields) == ("inputs" in fields):
         raise InvalidInput('The body must be a list of numbers, or an object with either "input" or "inputs".')
-    card = model_cards.card(_model(fields, model))
-    wishes = Wishes(_priority(fields), _store(fields), _on_bad_row(fields), source)
+    card, wishes = choices_of(fields, source, model)
     if "input" in fields:
         return Request(card, wishes, vector=vector_of(fields["input"], card))
     return Request(card, wishes, rows=matrix_of(fields["inputs"], card))
+
+
+def choices_of(fields: dict[str, Any], source: str, model: str | None = None) -> tuple[ModelCard, Wishes]:
+    """What stands beside the input."""
+    return model_cards.card(_model(fields, model)), Wishes(
+        _priority(fields), _store(fields), _on_bad_row(fields), source
+    )
 
 
 def _model(fields: dict[str, Any], otherwise: str | None) -> str | None:

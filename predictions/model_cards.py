@@ -70,7 +70,7 @@ def default_card() -> ModelCard:
 
 
 def card(ref: str | None) -> ModelCard:
-    """The card of "name@version", of the newest version of "name", or of the default model (None). Raises UnknownModel."""
+    """The card of "name@version", of the newest version of "name", or the default (None). Raises UnknownModel."""
     wanted = settings.DEFAULT_MODEL if ref is None else ref
     parts = REF.fullmatch(wanted)
     found = parts and _card_of(parts["name"], parts["version"])

@@ -168,6 +168,7 @@ class Job(models.Model):
             models.Index(fields=["queue", "priority", "id"], name="job_waiting", condition=Q(state="queued")),
             models.Index(fields=["expires"], name="job_expiring", condition=Q(state__in=["succeeded", "failed", "revoked"])),
             models.Index(fields=["finished"], name="job_finished"),
+            models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
         ]
         permissions = [
             ("revoke_any_job", "Can revoke other people's jobs"),

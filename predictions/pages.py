@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
 
-from predictions import model_cards, outcomes, progress, result_files, timeline, waiting, workers
+from predictions import model_cards, outcomes, progress, result_files, result_rows, timeline, waiting, workers
 from predictions.errors import Refused, UnknownModel
 from predictions.job_list import JobList
 from predictions.model_cards import ModelCard
 from predictions.models import OPEN, Job, Kind, State
-from predictions.queues import start_command
+from predictions.queues import QUEUES, start_command
 
 
 def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[str, Any]:
@@ -33,6 +34,31 @@ def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[s
     return context | _line_context(job) | _failure_context(job, viewer) | kind_context(job)
 
 
+def list_context(shown: JobList) -> dict[str, Any]:
+    """The whole list under its filters."""
+    jobs, next_ = shown.page()
+    return {
+        "shown": shown,
+        "jobs": jobs,
+        "viewer": shown.viewer,
+        "models": [card.ref for card in model_cards.cards()],
+        "newest": jobs[0].pk if jobs else None,
+        "next_url": f"?{shown.query(before=str(next_))}" if next_ else "",
+        "first_url": f"?{shown.query(before='')}" if shown.chosen.get("before") else "",
+        "gathers_known": bool(shown.chosen.get("before")) or shown.is_filtered,
+        "all_query": shown.query(status="", before=""),
+        "kinds": Kind.choices,
+        "queues": QUEUES,
+    } | counts_of(shown)
+
+
+def result_rows_context(job: Job, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The first rows of a batch. chosen: `class`, a label, and `order`, both may be left out."""
+    label, order = chosen.get("class", ""), chosen.get("order", result_rows.FILE_ORDER)
+    labels = list((job.summary or {}).get("classes", {}))
+    return {"job": job, "table": result_rows.shown_rows(job, label, order), "labels": labels, "label": label, "order": order}
+
+
 def rows_context(jobs: Iterable[Job], viewer: Any) -> dict[str, Any]:
     """Rows of the list, for whoever sees it; oldest first, because each is put on top of those before it."""
     return {"jobs": sorted(jobs, key=lambda job: job.pk), "viewer": viewer}
@@ -40,8 +66,12 @@ def rows_context(jobs: Iterable[Job], viewer: Any) -> dict[str, Any]:
 
 def counts_context(viewer: Any, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The numbers on the list's status chips. filters: the list's query, where it is filtered."""
-    shown = JobList(viewer, filters or {})
-    return {"counts": shown.counts(), "counts_of": shown.counts_of}
+    return counts_of(JobList(viewer, filters or {}))
+
+
+def counts_of(shown: JobList) -> dict[str, Any]:
+    counts = [{**asdict(count), "query": shown.query(status=count.status, before="")} for count in shown.counts()]
+    return {"counts": counts, "counts_of": shown.counts_of}
 
 
 def card_of(job: Job) -> ModelCard | None:
@@ -82,7 +112,6 @@ def _batch_context(job: Job) -> dict[str, Any]:
     card = card_of(job)
     bins = progress.histogram(summary)
     states = list(job.parts.order_by("number").values_list("state", flat=True))
-    has_file, has_rejected = result_files.has_file(job), result_files.has_rejected(job)
     return {
         "card": card,
         "progress": progress.progress(job),
@@ -91,9 +120,10 @@ def _batch_context(job: Job) -> dict[str, Any]:
         "shares": progress.shares(summary, card.labels if card else ()),
         "bins": bins,
         "sure_share": progress.sure_share(bins),
+        "rows_news": f"{job.status}-{'some' if 'done' in states else 'none'}",
         "scored": job.done - job.rejected,
         "places": sorted(summary.get("places", []), key=lambda place: place.get("line") or 0),
-        "file_bytes": result_files.size_of(job) if has_file else None,
-        "rejected_bytes": result_files.rejected_size_of(job) if has_rejected else None,
+        "file_bytes": result_files.size_of(job) if result_rows.may_download(job) else None,
+        "rejected_bytes": result_files.rejected_size_of(job) if result_rows.may_download_rejected(job) else None,
         "result_lives_s": settings.RESULT_EXPIRES,
     }

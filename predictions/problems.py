@@ -40,4 +40,6 @@ def headers_of(refused: Refused) -> dict[str, str]:
 
 
 def problem(refused: Refused) -> HttpResponse:
-    return HttpResponse(problem_bytes(refused), status=refused.status, headers=headers_of(refused))
+    """With its Content-Length: what is refused early passes no middleware that would add it."""
+    body = problem_bytes(refused)
+    return HttpResponse(body, status=refused.status, headers=headers_of(refused) | {"Content-Length": str(len(body))})

@@ -61,7 +61,7 @@ def progress(job: Job) -> Progress:
     if job.started and job.done:
         ran_s = ((job.finished or utc_now()) - job.started).total_seconds()
         rows_per_s = job.done / ran_s if ran_s > 0 else None
-    if rows_per_s and job.state == State.RUNNING:
+    if rows_per_s and job.state == State.RUNNING and not job.revoke_requested:
         left_s = (job.total - job.done) / rows_per_s
     return Progress(job.done, job.total, rows_per_s, left_s)
 

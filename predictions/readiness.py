@@ -22,10 +22,14 @@ class Readiness:
 def readiness(card: ModelCard, queue: str = REALTIME) -> Readiness:
     serving = workers.live_workers(queue)
     if not serving:
-        return Readiness("offline", f"No worker serves {queue}: what you submit waits until one does.", start_command(queue))
+        return Readiness(
+            "offline", f"No worker serves {queue}: what you submit waits until one does.", start_command(queue)
+        )
     if any(node.is_ready for node in serving):
         return Readiness("ready", _where(card, [node for node in serving if holds(node, card.ref)]))
-    if faults := [process.model_error for node in serving for process in node.processes if process.model_state == "failed"]:
+    if faults := [
+        process.model_error for node in serving for process in node.processes if process.model_state == "failed"
+    ]:
         return Readiness("failed", faults[0])
     return Readiness("loading", "The worker is loading the model; what you submit starts when it is there.")
 

@@ -163,7 +163,8 @@ def retry_later(job: Job, attempt: int, reason: str) -> bool:
 
 def postpone(job_id: object, after_s: float) -> None:
     """The message was taken by a worker that cannot serve the model now: let the steward publish it later."""
-    Job.objects.filter(pk=job_id, state=State.QUEUED).update(publish_at=Clock() + after_s)
+    Job.objects.filter(pk=job_id, state__in=OPEN).update(run_after=Clock() + after_s)
+    Job.objects.filter(pk=job_id, state=State.QUEUED, kind=Kind.REALTIME).update(publish_at=Clock() + after_s)
     Chunk.objects.filter(job_id=job_id, state=Chunk.State.RESERVED).update(publish_at=Clock() + after_s)
 
 

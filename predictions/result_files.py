@@ -66,8 +66,8 @@ async def stream_json(job: Job) -> AsyncIterator[bytes]:
     columns = await in_db_thread(_columns, job)
     before = b"["
     async for lines in _lines(stream(job)):
-        if rows := [_object(columns, cells) for cells in csv.reader(lines)]:
-            yield before + orjson.dumps(rows)[1:-1]
+        if lines:
+            yield before + await asyncio.to_thread(_objects, columns, lines)
             before = b","
     yield b"]" if before == b"," else b"[]"
 
@@ -120,6 +120,11 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
         is_header = is_header and not lines
     if rest:
         yield [rest.decode()]
+
+
+def _objects(columns: list[str], lines: list[str]) -> bytes:
+    """JSON objects with commas between them."""
+    return orjson.dumps([_object(columns, cells) for cells in csv.reader(lines)])[1:-1]
 
 
 def _object(columns: list[str], cells: list[str]) -> dict[str, object]:

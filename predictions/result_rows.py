@@ -7,7 +7,8 @@ import io
 from dataclasses import dataclass
 
 from predictions import files, result_files
-from predictions.models import Job, State
+from predictions.errors import Refused
+from predictions.models import Chunk, Job, Kind, State
 
 SHOWN = 100
 FILE_ORDER, LEAST_SURE = "file", "least-sure"
@@ -32,19 +33,44 @@ class Shown:
     has_ids: bool
 
 
+def may_download(job: Job) -> bool:
+    """Whether there is a file of finished rows to give."""
+    try:
+        result_files.demand_result(job)
+    except Refused:
+        return False
+    return job.kind == Kind.BATCH
+
+
+def may_download_rejected(job: Job) -> bool:
+    try:
+        result_files.demand_rejected(job)
+    except Refused:
+        return False
+    return job.rejected > 0
+
+
 def shown_rows(job: Job, label: str = "", order: str = FILE_ORDER) -> Shown | None:
     """None where no part is finished yet, or nothing is kept."""
-    may_show = job.store and (job.state == State.RUNNING or result_files.has_file(job))
-    parts = result_files.result_parts(job) if may_show else []
-    if not parts:
+    part = _first_part(job) if _may_show(job) else None
+    if part is None:
         return None
-    number, attempt, _ = parts[0]
-    has_ids = result_files.header(job) == result_files.HEADER_WITH_ID
-    rows = _read(files.read(files.result_key(job.pk, number, attempt)).decode(), has_ids)
+    has_ids = result_files.header(job).startswith(b"row,id,")
+    rows = _read(files.read(files.result_key(job.pk, *part)).decode(), has_ids)
     matching = [row for row in rows if not label or row.label == label]
     if order == LEAST_SURE:
         matching.sort(key=lambda row: row.confidence)
     return Shown(matching[:SHOWN], len(matching), len(rows), has_ids)
+
+
+def _may_show(job: Job) -> bool:
+    return job.store and (job.state == State.RUNNING or may_download(job))
+
+
+def _first_part(job: Job) -> tuple[int, int] | None:
+    """(number, the attempt whose file it is)."""
+    done = job.parts.filter(state=Chunk.State.DONE, result_bytes__gt=0)
+    return done.order_by("number").values_list("number", "result_attempt").first()
 
 
 def _read(text: str, has_ids: bool) -> list[Row]:

@@ -49,7 +49,19 @@ def of_file(site: str, file_name: str, model: str, priority: int, on_bad_row: st
     name = file_name or "rows.csv"
     fields = {"model": model, "priority": str(priority), "on_bad_row": on_bad_row}
     options = [f"-F {shlex.quote(f'{key}={value}')}" for key, value in fields.items()]
-    return _rendered("file", site, name=json.dumps(name), attached=shlex.quote(f"file=@{_curl_name(name)}"), options=options, fields=fields)
+    return _rendered(
+        "file",
+        site,
+        name=json.dumps(name),
+        attached=shlex.quote(f"file=@{_curl_name(name)}"),
+        options=options,
+        fields=fields,
+    )
+
+
+def of_follow_up(site: str) -> str:
+    """What is asked about a job that was accepted, with curl."""
+    return render_to_string("predictions/samples/follow.txt", {"site": site}).strip()
 
 
 def _curl_name(name: str) -> str:

@@ -54,8 +54,8 @@ class _Links(PasswordResetTokenGenerator):
         made_at = _number(token.partition("-")[0])
         if made_at is None:
             return False
-        is_ours = constant_time_compare(self._make_token_with_timestamp(user, made_at, self.secret), token)  # type: ignore[attr-defined]
-        return is_ours and 0 <= self._num_seconds(self._now()) - made_at <= LINK_LIVES.total_seconds()  # type: ignore[attr-defined]
+        is_ours = constant_time_compare(self._make_token_with_timestamp(user, made_at, self.secret), token)
+        return is_ours and 0 <= self._num_seconds(self._now()) - made_at <= LINK_LIVES.total_seconds()
 
 
 _links = _Links()
@@ -86,7 +86,8 @@ def site_address() -> str:
 def spend(token: str) -> User | None:
     """The user whose good link this was, or None. Of two that open it at once, one gets in."""
     person, _, rest = token.partition("-")
-    user = User.objects.filter(pk=_number(person), is_active=True).first()
+    user_id = _number(person)
+    user = None if user_id is None else User.objects.filter(pk=user_id, is_active=True).first()
     if user is None or not _links.is_good(user, rest):
         return None
     unspent = User.objects.filter(pk=user.pk, last_login=user.last_login, password=user.password)

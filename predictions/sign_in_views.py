@@ -41,7 +41,9 @@ def sign_in_with_password(request: HttpRequest) -> HttpResponse:
         user = sign_in.with_password(request, form.cleaned_data["username"], form.cleaned_data["password"])
     except TooMany as refused:
         form.add_error(None, refused.detail)
-        return _ask(request, form, 429, {"Retry-After": str(refused.retry_after_s)})
+        answer = _ask(request, form, refused.status)
+        answer["Retry-After"] = str(refused.retry_after_s)
+        return answer
     if user is None:
         form.add_error(None, WRONG)
         return _ask(request, form, 422)
@@ -83,9 +85,8 @@ def set_password(request: HttpRequest) -> HttpResponse:
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
-def _ask(request: HttpRequest, form: SignInForm, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    shown = {"form": form, "next": _wanted(request)}
-    return render(request, "sign_in/password.html", shown, status=status, headers=headers)
+def _ask(request: HttpRequest, form: SignInForm, status: int) -> HttpResponse:
+    return render(request, "sign_in/password.html", {"form": form, "next": _wanted(request)}, status=status)
 
 
 def _wanted(request: HttpRequest) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -37,14 +38,20 @@ def request_hash(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def submit_vector(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> tuple[Job, bool]:
-    """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged."""
+def submit_vector(
+    owner: Any, vector: list[float], card: ModelCard, wishes: Wishes, job_id: UUID | None = None
+) -> tuple[Job, bool]:
+    """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged.
+
+    job_id: for who wants to listen for its end before it is published.
+    """
     rates.check(owner.pk)
     job = _new_job(owner, Kind.REALTIME, card.ref, wishes, vector=vector, publish_at=Clock() + dispatch.STEWARD_AFTER_S)
+    job.pk = job_id or job.pk
     return _accept(job, wishes)
 
 
-def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
+def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None = None) -> tuple[Job, bool]:
     """A batch over an upload that is complete; its chunks are the upload's parts."""
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
@@ -52,6 +59,7 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]
         owner, Kind.BATCH, upload.model, wishes, upload=upload, file_name=upload.file_name, total=plan.rows, chunks=len(plan.parts)
     )
     job.notes = list(plan.notes)
+    job.pk = job_id or job.pk
     return _accept(job, wishes)
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from predictions import outcomes, waiting, workers
-from predictions.model_cards import ModelCard, card
 from predictions.errors import UnknownModel
+from predictions.model_cards import ModelCard, card
 from predictions.models import Job, Kind, State
 from predictions.queues import start_command
 from predictions.templatetags.quantities import duration

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from django.urls import path
 
-from predictions.views import job, jobs, results, retries, revocations
+from predictions.views import api_guide, drafts, job, jobs, keys, models, results, retries, revocations, submit
 
 urlpatterns = [
+    path("", submit.submit, name="submit"),
+    path("submit/vector/", submit.submit_vector, name="submit_vector"),
+    path("submit/json/", submit.submit_json, name="submit_json"),
+    path("submit/sent/<uuid:job_id>/", submit.sent, name="sent"),
+    path("submit/standing/", submit.standing, name="standing"),
+    path("drafts/", drafts.receive, name="drafts"),
+    path("drafts/<uuid:draft_id>/submit/", drafts.submit_draft, name="draft_submit"),
+    path("drafts/<uuid:draft_id>/remove/", drafts.remove_draft, name="draft_remove"),
+    path("models/", models.models, name="models"),
+    path("api/", api_guide.api_guide, name="api_guide"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/<int:key_id>/revoke/", keys.revoke, name="key_revoke"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/rows/", jobs.rows, name="job_rows"),
     path("jobs/rows/new/", jobs.new_rows, name="new_job_rows"),

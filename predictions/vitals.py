@@ -37,14 +37,17 @@ class Vitals:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: deque[tuple[float, int]] = deque()
+        self.changed = threading.Event()
         self.started = utc_now()
         self.host = socket.gethostname()
 
     def begin(self, job_id: str) -> None:
         self.job, self.job_since = job_id, time.monotonic()
+        self.changed.set()
 
     def end(self, rows: int, failed: bool = False) -> None:
         self.job, self.job_since = "", None
+        self.changed.set()
         self.processed += 1
         self.failed += failed
         self.scored(rows)

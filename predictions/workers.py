@@ -37,6 +37,7 @@ class Worker(models.Model):
     gpu_memory_bytes = models.PositiveBigIntegerField(null=True)
     started = models.DateTimeField()
     ended = models.BooleanField(default=False, help_text="it said goodbye")
+    stop_asked = models.BooleanField(default=False, help_text="the console asked it to finish and stop")
     beat_at = models.FloatField()
 
     class Meta:
@@ -49,6 +50,10 @@ class Worker(models.Model):
 def report(name: str, pid: int, host: str, facts: dict[str, Any]) -> None:
     """Write what a process says of itself, on the database's clock."""
     Worker.objects.update_or_create(name=name, pid=pid, host=host, defaults={**facts, "beat_at": Clock()})
+
+
+def is_asked_to_stop(name: str, pid: int, host: str) -> bool:
+    return Worker.objects.filter(name=name, pid=pid, host=host, stop_asked=True).exists()
 
 
 @dataclass
@@ -106,5 +111,5 @@ def _state(rows: list[Worker], age_s: float) -> str:
         return "lost"
     if age_s > SILENT_AFTER_S:
         return "silent"
-    states = {row.state for row in rows}
+    states = {"stopping" if row.stop_asked else row.state for row in rows}
     return next(state for state in ("stopping", "busy", "starting", "idle") if state in states)

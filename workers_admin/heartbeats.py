@@ -1,4 +1,4 @@
-"""Reports a worker process every two seconds, from a thread that also beats during a forward pass.
+"""Reports a worker process every two seconds, or when it changes, from a thread that also beats during a forward pass.
 
 A thread rather than a step of Celery's own loop: a busy solo worker's loop stands still, and a prefork child has none.
 """
@@ -20,6 +20,7 @@ from predictions.vitals import vitals
 
 log = logging.getLogger(__name__)
 EVERY_S = 2.0
+AT_MOST_EVERY_S = 0.5
 
 
 class Reporter:
@@ -38,6 +39,7 @@ class Reporter:
     def end(self) -> None:
         """Say goodbye: this process will report no more."""
         self._stop.set()
+        vitals.changed.set()
         workers.Worker.objects.filter(name=vitals.name, pid=os.getpid(), host=vitals.host).update(ended=True, state="stopping")
         say.workers_changed()
 
@@ -49,7 +51,10 @@ class Reporter:
             except Exception as error:  # noqa: BLE001  a report that fails is missed by the console, never by the work
                 log.warning("The heartbeat could not be written: %s", error)
                 connection.close()
-            self._stop.wait(EVERY_S)
+            # A change is told soon, but a burst of small jobs is told twice a second.
+            self._stop.wait(AT_MOST_EVERY_S)
+            vitals.changed.wait(EVERY_S - AT_MOST_EVERY_S)
+            vitals.changed.clear()
         connection.close()
 
     def _report(self, process: psutil.Process) -> None:

@@ -56,7 +56,7 @@ class Frames:
 
     def newest(self, job_id: str) -> Change | None:
         known = self._known.get(job_id)
-        return known and known.newest
+        return known.newest if known else None
 
     def stop(self) -> None:
         if self._timer:

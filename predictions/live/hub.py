@@ -11,15 +11,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from channels.db import database_sync_to_async
-
 from predictions.live import say, subscription
 from predictions.live.frames import Change, Frames
-from predictions.models import ENDED, Job
+from predictions.live.reading import read
+from predictions.models import ENDED
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
@@ -126,6 +126,7 @@ class Hub:
 
     async def stop(self) -> None:
         self._frames.stop()
+        await subscription.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -185,7 +186,7 @@ class Hub:
         watched = [audience.removeprefix("job:") for audience in self._listeners if audience.startswith("job:")]
         ids = sorted({*self._waiters, *watched})
         for start in range(0, len(ids), LOOKED_UP_AT_ONCE):
-            for row in await database_sync_to_async(_rows, thread_sensitive=False)(ids[start : start + LOOKED_UP_AT_ONCE]):
+            for row in await read(partial(_rows, ids[start : start + LOOKED_UP_AT_ONCE])):
                 self._learn(Change(*row))
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from channels.layers import get_channel_layer
 
 log = logging.getLogger(__name__)
 AGAIN_AFTER_S = 1.0
+CLOSE_S = 1.0
+COMPLAIN_EVERY_S = 30.0
 Hear = Callable[[dict[str, Any]], None]
 
 
@@ -40,4 +44,31 @@ async def _listen(groups: Iterable[str], hear: Hear, subscribed: Callable[[], No
         while True:
             hear(await layer.receive(channel))
     finally:
-        await layer.flush()
+        await close()
+
+
+async def close() -> None:
+    """Close the loop's connections to Redis. Done before `listen` is cancelled, or the layer tells a Redis that is away goodbye."""
+    with suppress(Exception):
+        await asyncio.wait_for(get_channel_layer().flush(), CLOSE_S)
+
+
+class _OneLine(logging.Filter):
+    """The layer logs a traceback a second while Redis is away; one sentence every half minute says it all."""
+
+    said_at = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if time.monotonic() - self.said_at < COMPLAIN_EVERY_S:
+            return False
+        self.said_at = time.monotonic()
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = (
+            "Redis cannot be heard; pages are looked up slowly meanwhile: %s",
+            (record.exc_info and record.exc_info[1],),
+        )
+        record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("channels_redis.pubsub").addFilter(_OneLine())

@@ -36,7 +36,9 @@ def strip(vector: Sequence[float], look: str = "") -> SafeString:
     bars = _bars(vector)
     low, high = min(bars, default=0.0), max(bars, default=0.0)
     cells = [(at, 0, _ink(value, low, high)) for at, value in enumerate(bars)]
-    words = f"The input as a strip of {len(vector):,} values from {min(vector, default=0):g} to {max(vector, default=0):g}"
+    words = (
+        f"The input as a strip of {len(vector):,} values from {min(vector, default=0):g} to {max(vector, default=0):g}"
+    )
     return _svg(f"strip {look}".strip(), max(1, len(bars)), 1, words, cells)
 
 
@@ -54,7 +56,9 @@ def _ink(value: float, low: float, high: float) -> float:
 
 def _svg(look: str, columns: int, rows: int, words: str, cells: Sequence[tuple[int, int, float]]) -> SafeString:
     drawn = ((x, y, f"{ink:g}") for x, y, ink in cells if ink)
-    rects = format_html_join("", '<rect x="{}" y="{}" width="1" height="1" fill="currentColor" fill-opacity="{}"/>', drawn)
+    rects = format_html_join(
+        "", '<rect x="{}" y="{}" width="1" height="1" fill="currentColor" fill-opacity="{}"/>', drawn
+    )
     stretch = "none" if rows == 1 else "xMidYMid"
     return format_html(
         '<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="{}" role="img" aria-label="{}">{}</svg>',

@@ -53,7 +53,11 @@ def accepted(request: HttpRequest, job: Job, tab: str) -> HttpResponse:
     if not is_script(request):
         return redirect(job)
     shown = {"tab": tab, "samples": samples.of_job(samples.site_of(request), job)}
-    return render(request, "predictions/_accepted.html", {**shown, **sent_context(job, request.user), **recent_context(request.user)})
+    return render(
+        request,
+        "predictions/_accepted.html",
+        {**shown, **sent_context(job, request.user), **recent_context(request.user)},
+    )
 
 
 def refused(request: HttpRequest, refusal: Refused, tab: str, draft: Upload | None = None) -> HttpResponse:
@@ -63,17 +67,19 @@ def refused(request: HttpRequest, refusal: Refused, tab: str, draft: Upload | No
     card, _, _ = filled_from(request.POST, request.user)
     texts = {name: request.POST[name] for name in ("vector", "json") if name in request.POST}
     filled = Filled(tab, texts=texts, problem=refusal)
-    return page(request, compose_context(card, filled, draft), _headers(refusal), refusal.status)
+    return _as_refusal(page(request, compose_context(card, filled, draft)), refusal)
 
 
-def page(request: HttpRequest, compose: dict[str, Any], headers: dict[str, str] | None = None, status: int = 200) -> HttpResponse:
-    shown = {**compose, **recent_context(request.user)}
-    return render(request, "predictions/submit.html", shown, status=status, headers=headers)
+def page(request: HttpRequest, compose: dict[str, Any]) -> HttpResponse:
+    return render(request, "predictions/submit.html", {**compose, **recent_context(request.user)})
 
 
 def problem(request: HttpRequest, refusal: Refused) -> HttpResponse:
-    return render(request, "_problem.html", {"problem": refusal}, status=refusal.status, headers=_headers(refusal))
+    return _as_refusal(render(request, "_problem.html", {"problem": refusal}), refusal)
 
 
-def _headers(refusal: Refused) -> dict[str, str]:
-    return {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}
+def _as_refusal(response: HttpResponse, refusal: Refused) -> HttpResponse:
+    response.status_code = refusal.status
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response

@@ -31,6 +31,7 @@ def begin(**_: Any) -> None:
 @worker_shutting_down.connect
 def stop(**_: Any) -> None:
     vitals.stopping = True
+    vitals.changed.set()
 
 
 def load(ref: str | None = None) -> Model | None:
@@ -41,6 +42,8 @@ def load(ref: str | None = None) -> Model | None:
         vitals.model_state, vitals.model_error = "failed", str(refused)
         log.error("%s", refused)
         return None
+    if vitals.model_state != "ready":
+        vitals.changed.set()
     vitals.device, vitals.model, vitals.model_state, vitals.model_error = model.device, model.card.ref, "ready", ""
     return model
 

@@ -40,8 +40,9 @@ def submit_rows(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes
 
 
 def split(upload: Upload, parts: int) -> None:
-    """Cut an upload's one part into several of the same number of rows."""
-    lines = files.read(files.input_key(upload.pk, 0)).splitlines(keepends=True)
+    """Cut an upload into parts of the same number of rows."""
+    keys = [files.input_key(upload.pk, part["number"]) for part in upload.plan["parts"]]
+    lines = b"".join(files.read(key) for key in keys).splitlines(keepends=True)
     each = len(lines) // parts
     whole = upload.plan["parts"][0]
     upload.plan["parts"] = []

@@ -118,6 +118,10 @@ def test_a_row_of_another_width_is_refused_as_a_whole(text: str, reason: str) ->
     assert read(text) == [(1, 1, None, reason)]
 
 
+def test_faults_of_cells_and_of_rows_stand_in_the_order_of_the_file() -> None:
+    assert [line for _, line, _, _ in read("1,x,3\n1,2\n4,5,y\n1\n")] == [1, 2, 3, 4]
+
+
 def test_a_quoted_line_end_shifts_no_line() -> None:
     bad = read('1,2,"3\n4"\n7,8,x\n')
     assert [(row, line) for row, line, _, _ in bad] == [(1, 1), (2, 2), (3, 3)]

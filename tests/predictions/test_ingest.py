@@ -85,6 +85,11 @@ def test_a_decimal_comma_is_read_and_said() -> None:
     assert "Numbers are read with a decimal comma." in taken.plan.notes
 
 
+@pytest.mark.parametrize("step", [6, 65_536])
+def test_whole_numbers_leave_the_decimal_sign_open(step: int) -> None:
+    assert take("a;b;c\n1;2;3\n1.5;2;3\n", step).x == [[1, 2, 3], [1.5, 2, 3]]
+
+
 def test_a_comma_in_a_text_column_is_no_decimal_comma() -> None:
     taken = take("a;b;c;who\n1.5;2;3;Doe, 1,5 Jane\n")
     assert taken.plan.columns.decimal == "."

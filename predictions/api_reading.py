@@ -1,0 +1,164 @@
+"""Reads what callers of the JSON API send: bodies, headers and the values of a query string. Raises Refused."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+
+from predictions.errors import InvalidInput, NotFound, TooLarge, Unreadable, UnsupportedType
+from predictions.json_bodies import Request, choices_of, request_of
+from predictions.model_cards import ModelCard
+from predictions.submission import Wishes, request_hash
+from predictions.vectors import parse_json
+
+JSON = "application/json"
+CSV = "text/csv"
+FORM = "multipart/form-data"
+LONGEST_WAIT_S = 60.0
+BLOCK_BYTES = 256 * 1024
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9}(?:\.\d{1,9})?)\"?\s*(?=$|[,;])", re.IGNORECASE)
+TAKEN = f"{JSON}, {CSV} and {FORM} are taken now"
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """A file that is on its way, and what stands beside it. blocks: its bytes, to be read once."""
+
+    card: ModelCard
+    wishes: Wishes
+    file_name: str
+    blocks: Iterable[bytes]
+
+
+def vector_request(request: HttpRequest) -> Request:
+    """The body of /predict."""
+    if request.content_type not in {JSON, ""}:
+        raise UnsupportedType(f"The body is {_named(request.content_type)}; {JSON} is taken.")
+    asked = request_of(_json(request), "api")
+    if asked.vector is None:
+        raise InvalidInput('/api/v1/predict takes one vector, as a list or in "input"; send rows to /api/v1/batch-predict.')
+    return _with_key(request, asked)
+
+
+def rows_request(request: HttpRequest) -> Request:
+    """The JSON body of /batch-predict."""
+    body = _json(request)
+    if not isinstance(body, dict) or "inputs" not in body:
+        raise InvalidInput('The body must be an object whose "inputs" is a list of rows; one vector goes to /api/v1/predict.')
+    return _with_key(request, request_of(body, "api"))
+
+
+def table_request(request: HttpRequest) -> TableRequest:
+    """A body of /batch-predict that is a file. May block while the form is read."""
+    if request.content_type == CSV:
+        card, wishes = choices_of(_typed(request.GET.dict()), "api")
+        return TableRequest(card, wishes, "", _blocks(request))
+    if request.content_type != FORM:
+        raise UnsupportedType(f"The body is {_named(request.content_type)}; {TAKEN}.")
+    fields, file = _form(request)
+    if file.content_type and "parquet" in file.content_type or str(file.name).lower().endswith(".parquet"):
+        raise UnsupportedType(f"The file is Parquet; a CSV file is taken now ({TAKEN}).")
+    card, wishes = choices_of(_typed(fields), "api")
+    return TableRequest(card, wishes, str(file.name), file.chunks(BLOCK_BYTES))
+
+
+def keyed(request: HttpRequest, wishes: Wishes, *content: bytes) -> Wishes:
+    """With the caller's idempotency key, if one was sent, and the hash of what was sent with it."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return wishes
+    if not KEY.fullmatch(key):
+        raise InvalidInput(f"The Idempotency-Key has {len(key)} characters; 1 to 255 visible ASCII characters without spaces are allowed.")
+    return replace(wishes, idempotency=(key, request_hash(request.path.encode(), *content)))
+
+
+def choices_bytes(asked: TableRequest) -> bytes:
+    """What stands beside a file, for the hash of the request: a form's own bytes differ each time it is sent."""
+    return repr((asked.card.ref, asked.wishes.priority, asked.wishes.store, asked.wishes.on_bad_row)).encode()
+
+
+def preferred_wait_s(request: HttpRequest) -> float:
+    """Prefer: wait=N, at most 60; what cannot be understood is ignored, as RFC 7240 asks."""
+    found = WAIT.search(request.headers.get("Prefer", ""))
+    return min(float(found[1]), LONGEST_WAIT_S) if found else 0.0
+
+
+def job_id_of(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise no_job(text) from None
+
+
+def no_job(job_id: object) -> NotFound:
+    return NotFound(f"There is no job '{str(job_id)[:40]}', or it is not yours.")
+
+
+def refuse_nul(values: Mapping[str, Any]) -> None:
+    """No text in the database can hold one."""
+    for name, value in values.items():
+        if "\0" in name or "\0" in str(value):
+            raise InvalidInput(f"{name[:40]!r} holds a NUL character; text without it is allowed.")
+
+
+def _with_key(request: HttpRequest, asked: Request) -> Request:
+    return replace(asked, wishes=keyed(request, asked.wishes, request.body))
+
+
+def _json(request: HttpRequest) -> object:
+    """UTF-8, or UTF-16 with a mark."""
+    body = _body(request)
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            body = body.decode("utf-16").encode()
+        except UnicodeError:
+            raise Unreadable("The body starts as UTF-16 but is damaged; UTF-8 or UTF-16 is allowed.") from None
+    return parse_json(body.removeprefix(codecs.BOM_UTF8))
+
+
+def _body(request: HttpRequest) -> bytes:
+    try:
+        return request.body
+    except RequestDataTooBig:
+        raise TooLarge("The body is larger than 64 MB, the most that is taken as JSON.") from None
+
+
+def _blocks(request: HttpRequest) -> Iterator[bytes]:
+    while block := request.read(BLOCK_BYTES):
+        yield block
+
+
+def _form(request: HttpRequest) -> tuple[dict[str, str], UploadedFile]:
+    try:
+        fields, sent = request.POST.dict(), request.FILES
+    except (MultiPartParserError, SuspiciousOperation) as error:
+        raise Unreadable(f"The form cannot be read: {str(error) or type(error).__name__}") from None
+    file = sent.get("file")
+    if file is None:
+        raise InvalidInput('The form has no file in "file"; a CSV file is expected there.')
+    return {name: str(value) for name, value in fields.items()}, file
+
+
+def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Words of a form or query string as JSON would hold them; what is no such word stays and is refused by its field."""
+    refuse_nul(fields)
+    typed: dict[str, Any] = {name: value for name, value in fields.items() if value != ""}
+    if re.fullmatch(r"[0-9]", fields.get("priority", "")):
+        typed["priority"] = int(fields["priority"])
+    if fields.get("store") in {"true", "false"}:
+        typed["store"] = fields["store"] == "true"
+    return typed
+
+
+def _named(content_type: str | None) -> str:
+    return f"of the type '{content_type[:80]}'" if content_type else "without a content type"

@@ -1,0 +1,95 @@
+"""The JSON API's door for what is to be predicted (docs: /api/v1/docs)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from predictions import api_docs, api_reading, contract, submission, uploading
+from predictions.api_answers import Shown, accepted
+from predictions.api_finding import show, show_once_ended
+from predictions.api_schemas import JobOut
+from predictions.callers import user_of
+from predictions.db_threads import in_db_thread
+from predictions.live import hub
+from predictions.models import Job, Upload, new_id
+from predictions.submission import Wishes
+
+router = Router(tags=["submitting"])
+T = TypeVar("T")
+READ_INLINE_BYTES = 64 * 1024
+
+
+@router.post("/predict", response={200: JobOut, 202: JobOut}, openapi_extra=api_docs.PREDICT)
+async def predict(request: HttpRequest) -> HttpResponse:
+    """One vector becomes a job on the queue `realtime`."""
+    asked = await _read(api_reading.vector_request, request)
+    assert asked.vector is not None
+    return await _submit(request, partial(submission.submit_vector, user_of(request), asked.vector, asked.card, asked.wishes))
+
+
+@router.post("/batch-predict", response={200: JobOut, 202: JobOut}, openapi_extra=api_docs.BATCH)
+async def batch_predict(request: HttpRequest) -> HttpResponse:
+    """Many vectors become one job on the queue `batch`: rows in JSON, or a CSV file."""
+    receive = _receive_rows if request.content_type in {api_reading.JSON, ""} else _receive_table
+    upload, wishes = await sync_to_async(receive)(request)
+    return await _submit(request, partial(_submit_batch, user_of(request), upload, wishes))
+
+
+async def _read(read: Callable[[HttpRequest], T], request: HttpRequest) -> T:
+    """Small bodies at once; large ones on a thread, so that others are served meanwhile."""
+    given = request.headers.get("Content-Length", "")
+    if given.isdecimal() and int(given) <= READ_INLINE_BYTES:
+        return read(request)
+    return await asyncio.to_thread(read, request)
+
+
+async def _submit(request: HttpRequest, submit: Callable[..., tuple[Job, bool]]) -> HttpResponse:
+    """Whoever waits listens before the job is published, so that its end cannot be missed."""
+    wait_s, job_id = api_reading.preferred_wait_s(request), new_id()
+    if not wait_s:
+        return accepted(*await in_db_thread(_submit_and_show, partial(submit, job_id=job_id)))
+    with hub.expecting(job_id) as waiter:
+        job, is_replayed = await in_db_thread(submit, job_id=job_id)
+        if not is_replayed:
+            await waiter.ended(wait_s)
+            return accepted(await in_db_thread(show, Job.objects.all(), job_id), waited=True)
+    return accepted(await show_once_ended(Job.objects.all(), job.pk, wait_s), is_replayed, waited=True)
+
+
+def _submit_and_show(submit: Callable[[], tuple[Job, bool]]) -> tuple[Shown, bool]:
+    job, is_replayed = submit()
+    return contract.one_job_json(job), is_replayed
+
+
+def _receive_rows(request: HttpRequest) -> tuple[Upload, Wishes]:
+    asked = api_reading.rows_request(request)
+    return uploading.receive_rows(user_of(request), asked.rows, asked.card), asked.wishes
+
+
+def _receive_table(request: HttpRequest) -> tuple[Upload, Wishes]:
+    asked = api_reading.table_request(request)
+    api_reading.keyed(request, asked.wishes)  # a key that is not valid is refused before the file is read
+    upload = uploading.receive(user_of(request), asked.file_name, asked.blocks, asked.card)
+    if asked.wishes.on_bad_row == "reject":
+        uploading.refuse_bad_rows(upload)
+    return upload, api_reading.keyed(request, asked.wishes, api_reading.choices_bytes(asked), upload.sha256.encode())
+
+
+def _submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID) -> tuple[Job, bool]:
+    """Whatever is refused now, or was accepted before, leaves nothing of this upload."""
+    try:
+        job, is_replayed = submission.submit_batch(owner, upload, wishes, job_id)
+    except BaseException:
+        uploading.discard(upload)
+        raise
+    if is_replayed:
+        uploading.discard(upload)
+    return job, is_replayed

@@ -1,0 +1,69 @@
+"""Retrying one job, or those selected on the list: a new job on the same stored input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from predictions import audit, pages, submission
+from predictions.errors import Refused
+from predictions.models import Job
+from predictions.views.job import job_or_404
+from predictions.views.selection import back_to_list, selected_jobs
+
+
+@require_POST
+@login_required
+def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = job_or_404(request, job_id)
+    try:
+        again = _retry(request, job)
+    except Refused as refused:
+        return _refused(request, job, refused)
+    return HttpResponseClientRedirect(again.get_absolute_url()) if request.htmx else redirect(again)
+
+
+@require_POST
+@login_required
+def retry_selected(request: HttpRequest) -> HttpResponse:
+    counts = Counter(_retry_or_reason(request, job) for job in selected_jobs(request))
+    queued = counts.pop("", 0)
+    if queued:
+        messages.success(request, f"Retry: {queued:,} new {'job was' if queued == 1 else 'jobs were'} queued.")
+    for reason, count in counts.items():
+        messages.warning(request, f"{count:,} not retried: {reason}")
+    if not queued and not counts:
+        messages.info(request, "No job was selected.")
+    return redirect(back_to_list(request))
+
+
+def _retry(request: HttpRequest, job: Job) -> Job:
+    with transaction.atomic():
+        again = submission.retry(job, request.user, source="web")
+        if job.owner_id != request.user.pk:
+            audit.write(request.user, "retry", f"job {job.pk}", f"queued as {again.pk}", audit.address_of(request))
+    return again
+
+
+def _retry_or_reason(request: HttpRequest, job: Job) -> str:
+    """Empty where it was queued again, else why it was not."""
+    try:
+        _retry(request, job)
+    except Refused as refused:
+        return refused.detail
+    return ""
+
+
+def _refused(request: HttpRequest, job: Job, refused: Refused) -> HttpResponse:
+    if request.htmx:
+        return render(request, "predictions/_job.html", pages.job_context(job, request.user, refused), status=refused.status)
+    messages.error(request, refused.detail)
+    return redirect(job)

@@ -1,0 +1,53 @@
+"""Queues and workers as the JSON contract shows them (docs: api.md of version 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from predictions.workers import Node
+from workers_admin.depths import QueueDepth
+
+
+def queue_json(depth: QueueDepth) -> dict[str, Any]:
+    by_priority = depth.waiting_by_priority
+    return {
+        "name": depth.name,
+        "waiting": depth.waiting,
+        "waiting_by_priority": None if by_priority is None else {str(band): by_priority[band] for band in sorted(by_priority, reverse=True)},
+        "unacked": depth.unacked,
+        "unpublished": depth.unpublished,
+        "missing": depth.missing,
+        "database_queued": depth.database_queued,
+        "stale": depth.stale,
+        "running": depth.running,
+        "consumers": depth.consumers,
+        "oldest_wait_s": depth.oldest_wait_s,
+        "paused": depth.paused,
+        "error": depth.broker_error or None,
+    }
+
+
+def worker_json(node: Node) -> dict[str, Any]:
+    """All processes of one node name; what they count is added up, what they are is told of the busiest."""
+    first = node.first
+    gpu = [process.gpu_memory_bytes for process in node.processes if process.gpu_memory_bytes is not None]
+    return {
+        "name": node.name,
+        "host": node.host,
+        "pid": None if node.state == "lost" else first.pid,
+        "queues": node.queues,
+        "state": node.state,
+        "pool": first.pool,
+        "device": first.device or None,
+        "model": first.model or None,
+        "model_state": first.model_state,
+        "model_error": first.model_error or None,
+        "job": first.job or None,
+        "processed": int(node.total("processed")),
+        "failed": int(node.total("failed")),
+        "rows_per_s": round(node.total("rows_per_s"), 1),
+        "cpu_percent": round(node.total("cpu_percent"), 1),
+        "memory_bytes": int(node.total("memory_bytes")),
+        "gpu_memory_bytes": sum(gpu) if gpu else None,
+        "heartbeat_age_s": round(node.heartbeat_age_s, 3),
+    }

@@ -1,0 +1,169 @@
+"""How deep each queue is: what Redis holds, what the database expects there, and where the two disagree.
+
+The unit is what a message is sent for: a job on `realtime`, a part that is due on `batch`. For each queue
+database_queued = waiting + unacked + unpublished + missing - stale - running.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import redis
+from django.db.models import Min
+
+from predictions import broker, workers
+from predictions.models import OPEN, Chunk, Job, Kind, State, utc_now
+from predictions.queues import QUEUES
+from workers_admin.messages import About, Held, held
+
+# Above this many, messages are counted and not told apart: of missing and stale only the excess is seen then.
+TOLD_APART = 2_000
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """None: Redis could not be asked, and broker_error says why. running: those in the hands of a worker."""
+
+    name: str
+    waiting: int | None
+    waiting_by_priority: dict[int, int] | None
+    unacked: int | None
+    unpublished: int
+    missing: int | None
+    database_queued: int
+    stale: int | None
+    running: int
+    consumers: int
+    oldest_wait_s: float | None
+    paused: bool = False
+    broker_error: str = ""
+
+
+@dataclass
+class Expected:
+    """What the database awaits in one queue, each unit once: those sent, those not yet sent, and those running."""
+
+    sent: set[About] = field(default_factory=set)
+    unsent: set[About] = field(default_factory=set)
+    running: set[About] = field(default_factory=set)
+
+    @property
+    def queued(self) -> int:
+        return len(self.sent) + len(self.unsent)
+
+
+@dataclass(frozen=True)
+class Compared:
+    unpublished: int
+    missing: int
+    stale: int
+    running: int
+
+
+def depths() -> list[QueueDepth]:
+    """Every queue. Redis is read first: what ends meanwhile looks stale for a moment, and never lost."""
+    return [_depth(queue) for queue in QUEUES]
+
+
+def _depth(queue: str) -> QueueDepth:
+    try:
+        by_priority, unacked, messages = _in_redis(queue)
+    except redis.RedisError as error:
+        return _without_redis(queue, f"Redis does not answer: {str(error).rstrip('.') or type(error).__name__}.")
+    expected = _expected(queue)
+    waiting = sum(by_priority.values())
+    found = _by_count(expected, waiting + unacked) if messages is None else compare(expected, messages)
+    return QueueDepth(
+        name=queue,
+        waiting=waiting,
+        waiting_by_priority=by_priority,
+        unacked=unacked,
+        unpublished=found.unpublished,
+        missing=found.missing,
+        database_queued=expected.queued,
+        stale=found.stale,
+        running=found.running,
+        consumers=_consumers(queue),
+        oldest_wait_s=_oldest_wait_s(queue),
+    )
+
+
+def _without_redis(queue: str, error: str) -> QueueDepth:
+    expected = _expected(queue)
+    return QueueDepth(
+        name=queue,
+        waiting=None,
+        waiting_by_priority=None,
+        unacked=None,
+        unpublished=len(expected.unsent),
+        missing=None,
+        database_queued=expected.queued,
+        stale=None,
+        running=len(expected.running),
+        consumers=_consumers(queue),
+        oldest_wait_s=_oldest_wait_s(queue),
+        broker_error=error,
+    )
+
+
+def _in_redis(queue: str) -> tuple[dict[int, int], int, Held | None]:
+    """Waiting by priority, unacknowledged, and the messages themselves where they are few enough to be read."""
+    counted = broker.depths()[queue]
+    if counted.waiting + counted.unacked > TOLD_APART:
+        return counted.waiting_by_priority, counted.unacked, None
+    messages = held(queue)
+    return {priority: len(band) for priority, band in messages.waiting.items()}, len(messages.unacked), messages
+
+
+def _expected(queue: str) -> Expected:
+    """Vector jobs, and the parts of batches that are due; a part that runs was claimed by the attempt before its own."""
+    expected = Expected()
+    jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME, state__in=OPEN)
+    for job_id, state, publish_at in jobs.values_list("pk", "state", "publish_at").iterator():
+        _add(expected, About(job_id), state == State.RUNNING, publish_at)
+    chunks = Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING])
+    for job_id, pk, attempt, state, publish_at in chunks.values_list("job_id", "pk", "attempt", "state", "publish_at").iterator():
+        is_running = state == Chunk.State.RUNNING
+        _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
+    return expected
+
+
+def _add(expected: Expected, about: About, is_running: bool, publish_at: float | None) -> None:
+    group = expected.running if is_running else expected.sent if publish_at is None else expected.unsent
+    group.add(about)
+
+
+def compare(expected: Expected, held: Held) -> Compared:
+    """Message by message. What is held for a unit counts once; all else that is held is stale."""
+    messages = set(held.messages)
+    queued = (expected.sent | expected.unsent) & messages
+    running = expected.running & messages
+    turns = _turns(expected.running - running, Counter(held.unacked) - Counter(queued | running))
+    return Compared(
+        unpublished=len(expected.unsent - messages),
+        missing=len(expected.sent - messages),
+        stale=len(held.messages) - len(queued) - len(running) - turns,
+        running=len(running) + turns,
+    )
+
+
+def _turns(running: set[About], unacked: Counter[About]) -> int:
+    """A worker goes on with a batch's next part under the message of the one before it."""
+    parts = Counter(about.job_id for about in running if about.chunk_id is not None)
+    messages = Counter(about.job_id for about in unacked.elements() if about.chunk_id is not None)
+    return (parts & messages).total()
+
+
+def _by_count(expected: Expected, messages: int) -> Compared:
+    lacking = expected.queued + len(expected.running) - len(expected.unsent) - messages
+    return Compared(len(expected.unsent), max(0, lacking), max(0, -lacking), len(expected.running))
+
+
+def _consumers(queue: str) -> int:
+    return len(workers.live_workers(queue))
+
+
+def _oldest_wait_s(queue: str) -> float | None:
+    oldest = Job.objects.filter(queue=queue, state=State.QUEUED).aggregate(oldest=Min("created"))["oldest"]
+    return None if oldest is None else round(max(0.0, (utc_now() - oldest).total_seconds()), 3)

@@ -1,0 +1,1 @@
+"""The console's doors: its pages, and one file for each act."""

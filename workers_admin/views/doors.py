@@ -1,0 +1,96 @@
+"""Who comes through the console's doors, and where an act leads back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from predictions.errors import Refused
+from predictions.models import Job, JobQuerySet
+from workers_admin import permissions
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+PAGES = {
+    "overview": "console",
+    "queues": "console_queues",
+    "workers": "console_workers",
+    "results": "console_results",
+    "audit": "console_audit",
+}
+AT_ONCE = 200
+
+
+def demanding(permission: str) -> Callable[[View[P]], View[P]]:
+    """Signed in, and staff or a holder of the permission; anybody else is told that it is not permitted."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @login_required
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not permissions.has(request.user, permission):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def page(view: View[P]) -> View[P]:
+    return require_GET(demanding(permissions.SEE)(view))
+
+
+def act(permission: str) -> Callable[[View[P]], View[P]]:
+    """POST only, and only for those who may."""
+    return lambda view: require_POST(demanding(permission)(view))
+
+
+def back(request: HttpRequest) -> HttpResponse:
+    """To the page of the console that the form stood on."""
+    return redirect(PAGES.get(request.POST.get("view", ""), "console"))
+
+
+def told(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
+    """Act, say how it went, and go back."""
+    try:
+        messages.success(request, act())
+    except Refused as refused:
+        messages.error(request, refused.detail)
+    return back(request)
+
+
+def chosen_jobs(request: HttpRequest) -> JobQuerySet:
+    """The jobs that the form names, at most 200; what is no id is passed over."""
+    ids = [found for text in request.POST.getlist("job")[:AT_ONCE] if (found := _id(text))]
+    return Job.objects.filter(pk__in=ids).order_by("pk")
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def each(request: HttpRequest, act: Callable[[Job, Any, str | None], Any], done: str) -> str:
+    """Act on every chosen job; the sentence says how many it was done to, and why not to others. Raises Refused where it was to none."""
+    address, number, refusals = request.META.get("REMOTE_ADDR") or None, 0, dict[str, None]()
+    for job in chosen_jobs(request):
+        try:
+            act(job, request.user, address)
+            number += 1
+        except Refused as refused:
+            refusals[refused.detail] = None
+    if not number:
+        raise Refused(" ".join(refusals) or "No job was selected.")
+    return " ".join([f"{number:,} {'result' if number == 1 else 'results'} {done}.", *refusals])

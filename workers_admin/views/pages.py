@@ -1,0 +1,38 @@
+"""The console's five pages."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from workers_admin.console_page import console_context
+from workers_admin.views.doors import page
+
+
+@page
+def overview(request: HttpRequest) -> HttpResponse:
+    return _shown(request, "overview")
+
+
+@page
+def queues(request: HttpRequest) -> HttpResponse:
+    return _shown(request, "queues")
+
+
+@page
+def workers(request: HttpRequest) -> HttpResponse:
+    return _shown(request, "workers")
+
+
+@page
+def results(request: HttpRequest) -> HttpResponse:
+    return _shown(request, "results")
+
+
+@page
+def audit(request: HttpRequest) -> HttpResponse:
+    return _shown(request, "audit")
+
+
+def _shown(request: HttpRequest, view: str) -> HttpResponse:
+    return render(request, f"workers_admin/{view}.html", console_context(view, request.user, request.GET))
