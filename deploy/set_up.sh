@@ -33,7 +33,7 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     # Debian's python3 comes without ensurepip: then the pip that is installed puts one in.
     "$python" -m venv --clear .venv >/dev/null 2>&1 || {
         "$python" -m venv --clear --without-pip .venv &&
-            "$python" -m pip --python .venv/bin/python install --quiet pip
+            "$python" -m pip --python .venv/bin/python install -qq pip
     } || stop "No virtual environment could be made. Install Python's venv and pip (Debian, Ubuntu: apt-get install python3-venv)."
 fi
 
@@ -45,18 +45,18 @@ pip() {
 # with 18 packages and several GB, and is never fetched by accident.
 install_torch() {
     if [ -n "${TORCH_SPEC:-}" ]; then
-        pip install --quiet "$TORCH_SPEC"
-    elif pip install --quiet --no-deps "torch==$torch+cpu" 2>/dev/null; then
+        pip install -qq "$TORCH_SPEC"
+    elif pip install -qq --no-deps "torch==$torch+cpu" 2>/dev/null; then
         :
     elif [ "$(uname -sm)" = "Linux x86_64" ]; then
         stop "torch==$torch+cpu was not found. Set PIP_EXTRA_INDEX_URL to PyTorch's CPU wheel index, or TORCH_SPEC=torch==$torch for the CUDA build, and start again."
     else
-        pip install --quiet "torch==$torch"
+        pip install -qq "torch==$torch"
     fi
 }
 
 echo "Installing $lock (the first time takes a minute or two)"
-pip install --quiet --require-hashes -r "$lock" ||
+pip install -qq --require-hashes -r "$lock" ||
     stop "The packages of $lock could not be installed; pip's own words stand above."
 echo "Installing torch $torch"
 install_torch

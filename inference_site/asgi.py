@@ -11,7 +11,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
-pages = get_asgi_application()
+pages: Any = get_asgi_application()
 
 # Django is set up by the line above; what follows imports models.
 from inference_site.body_limit import BodyLimit
@@ -30,10 +30,12 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
+elsewhere: Any = deny  # Channels uses Django's re_path for what is no view
+
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(pages),
-        "websocket": OriginCheck(CookieMiddleware(URLRouter([*job_sockets, *console_sockets, re_path("", deny)]))),
+        "websocket": OriginCheck(CookieMiddleware(URLRouter([*job_sockets, *console_sockets, re_path("", elsewhere)]))),
         "lifespan": lifespan,
     }
 )

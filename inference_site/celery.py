@@ -11,6 +11,8 @@ from celery import Celery
 from celery.signals import celeryd_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
+# Django's checks would have every worker import the pages; `manage.py up` and the tests run them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("inference_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -88,7 +88,7 @@ def vector_text(vector: list[float] | None, card: ModelCard) -> str:
         return ""
     columns = int(card.picture["columns"]) if card.picture else len(vector)
     numbers = [f"{value:.15g}" for value in vector]
-    return ",\n".join(", ".join(numbers[start : start + columns]) for start in range(0, len(numbers), columns))
+    return ",\n".join(",".join(numbers[start : start + columns]) for start in range(0, len(numbers), columns))
 
 
 def uuid_or_none(text: str | None) -> UUID | None:
@@ -117,7 +117,7 @@ def _example(card: ModelCard | None, number: str) -> list[float] | None:
 def _urgencies(queue: str) -> list[dict[str, Any]]:
     outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES])
     return [
-        {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority], queue)}
+        {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority])}
         for each in URGENCIES
     ]
 

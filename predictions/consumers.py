@@ -13,7 +13,7 @@ from predictions import contract, pages, submit_page
 from predictions.job_list import HEAVY, JobList
 from predictions.live import hub
 from predictions.live.socket import NOT_FOUND, Closed, LiveSocket, Message, Screen
-from predictions.models import Job, JobQuerySet
+from predictions.models import OPEN, Job, JobQuerySet
 
 SHOWN = 50
 
@@ -65,16 +65,14 @@ class JobScreen(JobsScreen):
         super().__init__(viewer, query)
         self.job_id = job_id
         self.audience = hub.job_audience(job_id)
-        self._has_ended = False
 
     def first(self) -> Sequence[Message]:
         return self.messages(self.visible().filter(pk=self.job_id))
 
     def later(self) -> Sequence[Message]:
-        return [] if self._has_ended else self.first()
+        return self.messages(self.visible().filter(pk=self.job_id, state__in=OPEN))
 
     def html_messages(self, jobs: list[Job]) -> Sequence[Message]:
-        self._has_ended = all(job.has_ended for job in jobs)
         return [
             _html(f"job {job.pk}", "predictions/_job_live.html", pages.job_context(job, self.viewer)) for job in jobs
         ]
@@ -121,7 +119,15 @@ class SubmitScreen(JobsScreen):
         return super().visible().filter(owner=self.viewer)
 
     def first(self) -> Sequence[Message]:
-        return self.messages(self.visible().order_by("-pk")[: submit_page.RECENT])
+        return self.messages(self._last())
+
+    def later(self) -> Sequence[Message]:
+        """Only those that still wait or run can have moved on without a message."""
+        open_jobs = [job for job in self._last() if not job.has_ended]
+        return self.messages(open_jobs) if open_jobs else []
+
+    def _last(self) -> list[Job]:
+        return list(self.visible().order_by("-pk")[: submit_page.RECENT])
 
     def html_messages(self, jobs: list[Job]) -> Sequence[Message]:
         sent = [

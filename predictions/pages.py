@@ -120,7 +120,7 @@ def _batch_context(job: Job) -> dict[str, Any]:
         "shares": progress.shares(summary, card.labels if card else ()),
         "bins": bins,
         "sure_share": progress.sure_share(bins),
-        "rows_news": f"{job.status}-{'some' if 'done' in states else 'none'}",
+        "rows_news": f"{job.status}-{'some' if 'done' in states and result_rows.may_show(job) else 'none'}",
         "scored": job.done - job.rejected,
         "places": sorted(summary.get("places", []), key=lambda place: place.get("line") or 0),
         "file_bytes": result_files.size_of(job) if result_rows.may_download(job) else None,

@@ -33,6 +33,11 @@ class Shown:
     has_ids: bool
 
 
+def may_show(job: Job) -> bool:
+    """Whether there are rows to look at, be it before the job has ended."""
+    return job.store and (job.state == State.RUNNING or may_download(job))
+
+
 def may_download(job: Job) -> bool:
     """Whether there is a file of finished rows to give."""
     try:
@@ -52,7 +57,7 @@ def may_download_rejected(job: Job) -> bool:
 
 def shown_rows(job: Job, label: str = "", order: str = FILE_ORDER) -> Shown | None:
     """None where no part is finished yet, or nothing is kept."""
-    part = _first_part(job) if _may_show(job) else None
+    part = _first_part(job) if may_show(job) else None
     if part is None:
         return None
     has_ids = result_files.header(job).startswith(b"row,id,")
@@ -61,10 +66,6 @@ def shown_rows(job: Job, label: str = "", order: str = FILE_ORDER) -> Shown | No
     if order == LEAST_SURE:
         matching.sort(key=lambda row: row.confidence)
     return Shown(matching[:SHOWN], len(matching), len(rows), has_ids)
-
-
-def _may_show(job: Job) -> bool:
-    return job.store and (job.state == State.RUNNING or may_download(job))
 
 
 def _first_part(job: Job) -> tuple[int, int] | None:

@@ -78,4 +78,4 @@ def _rendered(what: str, site: str, **values: Any) -> Samples:
 
 def _short(value: float) -> float | int:
     """5.0 reads as 5."""
-    return int(value) if value.is_integer() else value
+    return int(value) if value == int(value) else value

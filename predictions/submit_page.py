@@ -64,14 +64,12 @@ def steps_of(job: Job) -> list[Step]:
     return [_queued(job), *running, Step(END_WORDS[State(job.state)], look, job.finished)]
 
 
-def line_words(position: Position, queue: str) -> str:
+def line_words(position: Position) -> str:
     """Where a job stands, in words: "3 ahead, about 0.2 s"."""
-    ahead = f"{position.ahead:,} ahead" if position.ahead else "next in line"
-    if position.eta_s is None:
-        return ahead
     if not position.ahead:
-        return f"{ahead}, starts at once"
-    return f"{ahead}, about {duration(sum(position.eta_s) / 2)}"
+        return "next in line" if position.eta_s is None else "starts at once"
+    about = "" if position.eta_s is None else f", about {duration(sum(position.eta_s) / 2)}"
+    return f"{position.ahead:,} ahead{about}"
 
 
 def _standing_of(job: Job) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def _standing_of(job: Job) -> dict[str, Any]:
     if position is None:
         return {"line": "", "command": ""}
     serving = workers.live_workers(job.queue)
-    return {"line": line_words(position, job.queue), "command": "" if serving else start_command(job.queue)}
+    return {"line": line_words(position), "command": "" if serving else start_command(job.queue)}
 
 
 def _queued(job: Job) -> Step:

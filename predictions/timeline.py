@@ -43,7 +43,8 @@ def _between(begin: datetime, end: datetime) -> float:
 
 
 def _accepted(job: Job) -> Moment:
-    return Moment("Accepted", job.created, detail="It is in the database: it can no longer be lost.")
+    detail = "It is in the database: it can no longer be lost." if job.state == State.QUEUED else ""
+    return Moment("Accepted", job.created, detail=detail)
 
 
 def _published(job: Job) -> Moment | None:

@@ -52,8 +52,19 @@ def report(name: str, pid: int, host: str, facts: dict[str, Any]) -> None:
     Worker.objects.update_or_create(name=name, pid=pid, host=host, defaults={**facts, "beat_at": Clock()})
 
 
-def is_asked_to_stop(name: str, pid: int, host: str) -> bool:
-    return Worker.objects.filter(name=name, pid=pid, host=host, stop_asked=True).exists()
+def say_goodbye(name: str, host: str, pid: int | None = None) -> None:
+    """One process ends as planned; pid None: all of the node do."""
+    rows = Worker.objects.filter(name=name, host=host)
+    (rows if pid is None else rows.filter(pid=pid)).update(ended=True, state="stopping")
+
+
+def ask_to_stop(name: str, host: str) -> int:
+    """Every process of the node reads it with its next heartbeat."""
+    return Worker.objects.filter(name=name, host=host, ended=False).update(stop_asked=True)
+
+
+def is_asked_to_stop(name: str, host: str, pid: int) -> bool:
+    return Worker.objects.filter(name=name, host=host, pid=pid, stop_asked=True).exists()
 
 
 @dataclass

@@ -47,7 +47,7 @@
   function textOf(values) {
     const columns = Number(byId("vector-form").dataset.columns) || values.length;
     const lines = [];
-    for (let at = 0; at < values.length; at += columns) lines.push(values.slice(at, at + columns).join(", "));
+    for (let at = 0; at < values.length; at += columns) lines.push(values.slice(at, at + columns).join(","));
     return lines.join(",\n");
   }
 
@@ -225,36 +225,49 @@
 
   // The address names what a reload should bring back: the tab and the draft --------------------------------------------
   function showAddress() {
-    const [tab, draft] = [one('[role="tab"][aria-selected="true"]')?.id.slice(4) ?? "vector", one("[data-draft]")?.dataset.draft];
+    const tab = one('#compose [role="tab"][aria-selected="true"]').id.slice("tab-".length);
     const wanted = new URLSearchParams({ model: byId("model").value, tab, ...(draft && { draft }) });
     history.replaceState(history.state, "", `?${wanted}`);
   }
 
   listen("app:tab", ({ target }) => target.closest("#compose") && showAddress());
 
-  // Another model brings new forms; what was typed goes on into them -----------------------------------------------------
-  const kept = { vector: "", json: "" };
-  let compose = null;
+  let draft = one("[data-draft]")?.dataset.draft;
 
-  function keepTexts() {
-    for (const id of Object.keys(kept)) kept[id] = byId(id)?.value ?? "";
+  function noteDraft() {
+    const now = one("[data-draft]")?.dataset.draft;
+    if (now === draft) return;
+    draft = now;
+    showAddress();
+    if (!draft && document.activeElement === document.body) byId("file").focus();
   }
 
-  function begin() {
-    const isNew = compose !== null;
+  // Another model brings new forms; what was typed goes on into them -----------------------------------------------------
+  const FIELDS = ["vector", "json"];
+  let compose = byId("compose");
+  let kept = null;
+
+  function keep() {
+    const texts = FIELDS.map((id) => byId(id)?.value ?? "");
+    kept = { texts, tab: one('#compose [role="tab"][aria-selected="true"]')?.id };
+  }
+
+  function carryOver() {
     compose = byId("compose");
     if (!byId("vector-form")) return;
-    if (isNew) for (const id of Object.keys(kept)) byId(id).value = kept[id];
-    if (isNew && compose.tab) byId(compose.tab)?.click();
+    FIELDS.forEach((id, at) => (byId(id).value = kept.texts[at]));
+    byId(kept.tab)?.click();
+    byId("model").focus();
     textChanged();
+    showAddress();
   }
 
-  listen("htmx:before:swap", keepTexts);
+  listen("htmx:before:swap", keep);
   listen("app:refreshed", () => {
-    if (byId("compose") !== compose) begin();
-    const problems = { vector: "vector-problem", json: "json-problem" };
-    for (const [id, problem] of Object.entries(problems))
-      if (byId(problem)?.childElementCount) byId(id).setAttribute("aria-invalid", "true");
+    if (!byId("vector-form")) return;
+    if (byId("compose") !== compose) carryOver();
+    noteDraft();
+    for (const id of FIELDS) if (byId(`${id}-problem`).childElementCount) byId(id).setAttribute("aria-invalid", "true");
   });
-  begin();
+  if (byId("vector-form")) textChanged();
 })();

@@ -56,6 +56,10 @@ async def code_of(socket: ClientConnection) -> int:
     return closed.value.rcvd.code
 
 
+def logs_of_web() -> list[str]:
+    return [log.read_text() for log in Path(DATA_DIR).glob("web*.log")]
+
+
 async def test_a_socket_tells_the_job_and_then_its_change(web: str, user: Any, digits: Any) -> None:
     job = await in_thread(submit_digit, user, digits)
     _, key = await in_thread(keys.create, user, "test")
@@ -115,7 +119,7 @@ async def test_nobody_gets_4401(web: str, user: Any) -> None:
 async def test_an_unknown_address_is_refused_without_noise(web: str, user: Any) -> None:
     with pytest.raises(InvalidStatus):
         await connect(socket_of(web, "/ws/nothing/"))
-    assert all("Traceback" not in log.read_text() for log in Path(DATA_DIR).glob("web*.log"))
+    assert all("Traceback" not in log for log in await in_thread(logs_of_web))
 
 
 @pytest.mark.parametrize("query", ["", "?format=json"])
@@ -132,14 +136,12 @@ async def test_a_change_is_there_within_a_tenth_of_a_second(web: str, user: Any,
             await in_thread(say.jobs_changed, [job.pk])
             await asyncio.wait_for(socket.recv(), SOON_S)
             took.append(time.monotonic() - committed)
-    took.sort()
-    print([round(t * 1000) for t in took])
-    assert took[len(took) // 2] < 0.1
+    assert sorted(took)[len(took) * 9 // 10] < 0.1
 
 
 def change(job: Job, attempt: int) -> None:
     """A state that was not there before, as a worker's claim and a rescue would make it."""
-    Job.objects.filter(pk=job.pk).change(attempt=attempt, state=["running", "queued"][attempt % 2])
+    Job.objects.filter(pk=job.pk).change(attempt=attempt, state=["queued", "running"][attempt % 2])
 
 
 async def test_a_server_that_stops_closes_its_sockets_and_ends_quietly(user: Any, clean_redis: None) -> None:

@@ -139,7 +139,7 @@ def test_ctrl_c_stops_the_web_then_the_workers_then_redis(up: Up) -> None:
     assert time.monotonic() - began < 30
     ending = up.log.partition("Stopping;")[2]
     steps = ["Finished server process", "Warm shutdown", "Redis is now ready to exit", "Stopped."]
-    assert [ending.index(step) for step in steps] == sorted(ending.index(step) for step in steps)
+    assert sorted(steps, key=ending.index) == steps
     assert not [child for child in children if child.is_running()]
 
 

@@ -28,8 +28,13 @@ class AuditList:
         self.form.is_valid()
         self._chosen = {name: value for name, value in self.form.cleaned_data.items() if value}
 
-    def __getitem__(self, name: str) -> Any:
-        return self._chosen.get(name, "")
+    @property
+    def who(self) -> str:
+        return str(self._chosen.get("who", ""))
+
+    @property
+    def action(self) -> str:
+        return str(self._chosen.get("action", ""))
 
     @property
     def is_filtered(self) -> bool:
@@ -38,6 +43,11 @@ class AuditList:
     @property
     def is_first_page(self) -> bool:
         return "before" not in self._chosen
+
+    @property
+    def is_live(self) -> bool:
+        """A filtered list, or an older page, stands still."""
+        return self.is_first_page and not self.is_filtered
 
     def page(self) -> tuple[list[Audit], str]:
         """The entries, and the query of the next page or nothing."""

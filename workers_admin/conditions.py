@@ -10,6 +10,7 @@ from predictions.templatetags.job_words import counted, duration
 from predictions.ticks import SILENT_AFTER_S
 from predictions.workers import Node
 from workers_admin.depths import QueueDepth
+from workers_admin.worker_cards import anchor
 
 MISSING_AFTER_S = 5.0
 SAFE_POLICY = "noeviction"
@@ -39,6 +40,10 @@ class Condition:
     step: str = ""
     is_bad: bool = True
 
+    @property
+    def anchor(self) -> str:
+        return anchor(self.key)
+
 
 def conditions(facts: Facts) -> list[Condition]:
     """The worst first; empty when all is well."""
@@ -55,14 +60,18 @@ def conditions(facts: Facts) -> list[Condition]:
 
 def _redis_silent(facts: Facts) -> Iterator[Condition]:
     if facts.redis_error:
-        words = f"{facts.redis_error} Jobs are accepted and wait in the database; nothing is delivered until it is back."
+        words = (
+            f"{facts.redis_error} Jobs are accepted and wait in the database; nothing is delivered until it is back."
+        )
         yield Condition("redis", words, command=f"redis-cli -u {facts.redis_address} ping")
 
 
 def _redis_may_evict(facts: Facts) -> Iterator[Condition]:
     if facts.eviction_policy not in {None, SAFE_POLICY}:
         words = f"Redis may throw queues away when it is full: its maxmemory-policy is {facts.eviction_policy}, not {SAFE_POLICY}."
-        yield Condition("eviction", words, command=f"redis-cli -u {facts.redis_address} config set maxmemory-policy {SAFE_POLICY}")
+        yield Condition(
+            "eviction", words, command=f"redis-cli -u {facts.redis_address} config set maxmemory-policy {SAFE_POLICY}"
+        )
 
 
 def _steward_silent(facts: Facts) -> Iterator[Condition]:
@@ -95,14 +104,16 @@ def _workers_gone(facts: Facts) -> Iterator[Condition]:
 
 
 def _card_of(node: Node) -> str:
-    return f"/console/workers/#worker-{node.first.pk}"
+    return f"/console/workers/#{anchor(node.name)}"
 
 
 def _models_failed(facts: Facts) -> Iterator[Condition]:
     for node in facts.nodes:
         faults = {process.model_error for process in node.processes if process.model_state == "failed"}
         for fault in sorted(faults) if node.is_alive else ():
-            yield Condition(f"model-{node.name}", f"{node.name} has no model. {fault}", href="/models/", step="See the models")
+            yield Condition(
+                f"model-{node.name}", f"{node.name} has no model. {fault}", href="/models/", step="See the models"
+            )
 
 
 def _missing(facts: Facts) -> Iterator[Condition]:

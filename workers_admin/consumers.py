@@ -31,7 +31,7 @@ class ConsoleSocket(LiveSocket):
 class ConsoleScreen(Screen):
     """Ages tick and depths change without news, so it is looked at every two seconds at the latest."""
 
-    refresh_s = 2.0
+    refresh_s = quiet_refresh_s = 2.0
     pace_s = 0.5
     audience = hub.CONSOLE
 

@@ -33,7 +33,10 @@ def facts_now() -> Facts:
 
 
 def missing_for_s(found: Iterable[QueueDepth], now: float) -> dict[str, float]:
-    """For how long each queue has lacked messages, as far as this process has seen: one look cannot tell a loss from a message in flight."""
+    """For how long each queue has lacked messages, as far as this process has seen.
+
+    One look cannot tell a message that is lost from one in flight.
+    """
     with _lock:
         lacking = {depth.name for depth in found if depth.missing}
         for name in _missing_since.keys() - lacking:

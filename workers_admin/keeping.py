@@ -35,6 +35,7 @@ def remove_now(job: Job, by: Any, address: str | None = None) -> None:
     with transaction.atomic():
         if not expiry.expire(job):
             raise _nothing_kept(job)
+        Job.objects.filter(pk=job.pk).update(kept=False)
         freed = Job.objects.values_list("freed_bytes", flat=True).get(pk=job.pk)
         audit.write(by, "remove result", f"job {job.pk}", f"removed, {freed:,} bytes freed", address)
 

@@ -33,7 +33,7 @@ def expiring() -> tuple[list[Job], Counted]:
 
 
 def kept() -> list[Job]:
-    return _shown(Job.objects.filter(kept=True).order_by("-pk"))
+    return _shown(Job.objects.filter(kept=True, expires__isnull=False).order_by("-pk"))
 
 
 def removed_lately() -> list[Job]:

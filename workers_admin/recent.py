@@ -14,16 +14,18 @@ from predictions.queues import PRIORITIES, QUEUES
 WINDOW = timedelta(minutes=5)
 LOOKED_AT = 1_000
 SHOWN = 10
+Times = tuple[datetime, datetime, datetime]
 
 
 @dataclass(frozen=True)
 class Took:
-    """One queue's jobs that ended of late: (p50, p95) in seconds, None where nothing ran."""
+    """One queue's jobs that ended of late: (p50, p95) in seconds. is_sample: more ended than were looked at."""
 
     queue: str
     ended: int
     wait_s: tuple[float, float] | None
     run_s: tuple[float, float] | None
+    is_sample: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ def took() -> list[Took]:
     """By queue, over the newest thousand jobs that ended in the last five minutes."""
     ended = Job.objects.filter(finished__gt=utc_now() - WINDOW, started__isnull=False).order_by("-finished")
     rows = list(ended.values_list("queue", "created", "started", "finished")[:LOOKED_AT])
-    return [_took(queue, [row[1:] for row in rows if row[0] == queue]) for queue in QUEUES if any(row[0] == queue for row in rows)]
+    by_queue: dict[str, list[Times]] = {queue: [] for queue in QUEUES}
+    for queue, created, started, finished in rows:
+        if started and finished:
+            by_queue[queue].append((created, started, finished))
+    return [_took(queue, times, len(rows) == LOOKED_AT) for queue, times in by_queue.items() if times]
 
 
-def _took(queue: str, times: list[tuple[datetime, ...]]) -> Took:
+def _took(queue: str, times: list[Times], is_sample: bool) -> Took:
     waits = sorted(_between(created, started) for created, started, _ in times)
     runs = sorted(_between(started, finished) for _, started, finished in times)
-    return Took(queue, len(times), percentiles(waits), percentiles(runs))
+    return Took(queue, len(times), percentiles(waits), percentiles(runs), is_sample)
 
 
 def _between(begin: datetime, end: datetime) -> float:

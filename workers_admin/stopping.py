@@ -13,7 +13,7 @@ from django.db import transaction
 from predictions import audit
 from predictions.errors import NotFound, WrongState
 from predictions.live import say
-from predictions.workers import Node, Worker, nodes
+from predictions.workers import Node, Worker, ask_to_stop, nodes
 from workers_admin.worker_cards import STOPPABLE
 
 
@@ -24,7 +24,7 @@ def finish_and_stop(name: str, by: Any, address: str | None = None) -> str:
         raise WrongState(f"{name} is {node.state}; only an idle or busy worker can be asked to finish and stop.")
     outcome = "finishes the job in hand, then stops" if node.state == "busy" else "stops now"
     with transaction.atomic():
-        Worker.objects.filter(name=name, host=node.host, ended=False).update(stop_asked=True)
+        ask_to_stop(name, node.host)
         audit.write(by, "stop worker", f"worker {name}", outcome, address)
     say.workers_changed()
     return f"{name} {outcome}."

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from predictions.workers import Node, Worker
 
 STOPPABLE = ("idle", "busy")
+SUMMED = ("processed", "failed", "rows_per_s", "cpu_percent", "memory_bytes", "gpu_memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,26 @@ class WorkerCard:
     alone_on: list[str]
 
     @property
+    def total(self) -> dict[str, float]:
+        """Over all processes of the node."""
+        return {name: self.node.total(name) for name in SUMMED}
+
+    @property
+    def anchor(self) -> str:
+        return anchor(self.node.name)
+
+    @property
     def may_stop(self) -> bool:
         return self.node.state in STOPPABLE
 
     @property
     def stop_detail(self) -> str:
         """What the confirmation says will happen."""
-        hand = "It finishes the job in hand, takes no other, and ends." if self.in_hand else "It has no job in hand and ends within a few seconds."
+        hand = (
+            "It finishes the job in hand, takes no other, and ends."
+            if self.in_hand
+            else "It ends within a few seconds."
+        )
         wait = f" No other worker serves {' and '.join(self.alone_on)}: jobs there will wait." if self.alone_on else ""
         return f"{hand}{wait} Nothing is lost. Where manage.py up or another supervisor runs it, it is started again."
 
@@ -51,13 +65,20 @@ class WorkerCard:
         return ", ".join(sorted({process.device for process in self.node.processes if process.device}))
 
 
+def anchor(name: str) -> str:
+    """The id of a worker's card on the page."""
+    return "worker-" + "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
 def cards(nodes: Iterable[Node]) -> list[WorkerCard]:
     known = list(nodes)
     return [WorkerCard(node, _in_hand(node), _alone_on(node, known)) for node in known]
 
 
 def _in_hand(node: Node) -> list[JobInHand]:
-    return [JobInHand(process.job, process.pid, _moment(process.job_since)) for process in node.processes if process.job]
+    return [
+        JobInHand(process.job, process.pid, _moment(process.job_since)) for process in node.processes if process.job
+    ]
 
 
 def _moment(epoch_s: float | None) -> datetime | None:
@@ -65,5 +86,10 @@ def _moment(epoch_s: float | None) -> datetime | None:
 
 
 def _alone_on(node: Node, known: list[Node]) -> list[str]:
-    others = {queue for other in known if other is not node and other.is_alive and other.state != "stopping" for queue in other.queues}
+    others = {
+        queue
+        for other in known
+        if other is not node and other.is_alive and other.state != "stopping"
+        for queue in other.queues
+    }
     return [queue for queue in node.queues if queue not in others]

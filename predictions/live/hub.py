@@ -89,6 +89,7 @@ class Hub:
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
+        self.frames = 0  # that went out so far
         self._builds: dict[Any, asyncio.Task[Any]] = {}
         self._frames = Frames(self._fan_out)
         self._look_now = asyncio.Event()
@@ -118,7 +119,7 @@ class Hub:
         if task is None:
             task = self._builds[key] = asyncio.ensure_future(build())
             task.add_done_callback(lambda done: self._built(key, done))
-        return await asyncio.shield(task)  # type: ignore[no-any-return]
+        return await asyncio.shield(task)
 
     def load(self) -> tuple[int, int]:
         """How many wait and how many listen."""
@@ -160,6 +161,7 @@ class Hub:
         self._frames.add(change)
 
     def _fan_out(self, changes: list[Change]) -> None:
+        self.frames += 1
         audiences: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
             for audience in (f"job:{change.id}", f"owner:{change.owner_id}", ALL, CONSOLE):
@@ -178,7 +180,7 @@ class Hub:
             self._look_now.clear()
             try:
                 await self._look()
-            except Exception as error:  # noqa: BLE001  the next look may succeed
+            except Exception as error:  # the next look may succeed
                 log.warning("Watched jobs could not be looked up: %s", error)
 
     async def _look(self) -> None:

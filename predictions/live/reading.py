@@ -16,4 +16,5 @@ _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="live")
 
 async def read(act: Callable[[], T]) -> T:
     """Run what uses the database in one of the threads."""
-    return await database_sync_to_async(act, thread_sensitive=False, executor=_threads)()
+    found: T = await database_sync_to_async(act, thread_sensitive=False, executor=_threads)()
+    return found

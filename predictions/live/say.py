@@ -73,7 +73,7 @@ async def _group_send(group: str, message: dict[str, Any]) -> None:
     global _pending
     try:
         await asyncio.wait_for(_group_send_twice(group, message), GIVE_UP_S)
-    except Exception as error:  # noqa: BLE001  a hint that is lost costs a page its poll, never the work
+    except Exception as error:  # a hint that is lost costs a page its poll, never the work
         log.warning("A change could not be announced: %s", error or type(error).__name__)
     finally:
         with _lock:

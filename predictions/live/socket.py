@@ -57,6 +57,7 @@ class Screen(ABC):
     """What one socket shows to one viewer. Its methods run in a thread and may use the database."""
 
     refresh_s = 10.0
+    quiet_refresh_s = 10.0
     pace_s = 0.0
     audience: str
 
@@ -81,10 +82,36 @@ class Screen(ABC):
         return self.audience, self.viewer.is_staff
 
 
+class Glance:
+    """When a screen is looked at without news of its own: soon where anything changed anywhere, else seldom."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._hub = hub.of_this_loop()
+        self._looked()
+
+    def _looked(self) -> None:
+        self._looked_at = self._tried_at = time.monotonic()
+        self._frames = self._hub.frames
+
+    def due_in_s(self) -> float:
+        return max(0.0, self._tried_at + self._screen.refresh_s - time.monotonic())
+
+    def is_worth_it(self) -> bool:
+        self._tried_at = time.monotonic()
+        if self._hub.frames == self._frames and self._tried_at - self._looked_at < self._screen.quiet_refresh_s:
+            return False
+        self._looked()
+        return True
+
+
 class LiveSocket(AsyncWebsocketConsumer):
     """A consumer that sends what its screen shows; what the client sends is ignored."""
 
     channel_layer_alias = "none"  # the hub listens for all; Channels would subscribe once a socket
+    _serving: asyncio.Task[None] | None = None
+    _is_lost = False
+    _checked_at = 0.0
 
     def screen(self, viewer: Any, query: dict[str, str]) -> Screen:
         """Runs in a thread. Raises Closed where the viewer may not see it."""
@@ -92,8 +119,6 @@ class LiveSocket(AsyncWebsocketConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self._sent: dict[str, int] = {}
-        self._serving: asyncio.Task[None] | None = None
-        self._is_lost = False
         self._caller = asyncio.current_task()
         try:
             await super().__call__(scope, receive, send)
@@ -124,20 +149,18 @@ class LiveSocket(AsyncWebsocketConsumer):
         screen = await self._admit()
         with hub.listening(screen.audience) as listener:
             await self._show(await read(screen.first))
-            checked_at = refreshed_at = time.monotonic()
+            self._checked_at = time.monotonic()
+            glance = Glance(screen)
             while True:
-                changes = await listener.news(max(0.0, refreshed_at + screen.refresh_s - time.monotonic()))
-                began = time.monotonic()
+                changes = await listener.news(glance.due_in_s())
                 if listener.fell_behind:
                     raise Closed(FELL_BEHIND, "Too much changed at once. Connect again for a snapshot.")
-                if began - checked_at > CHECK_EVERY_S:
-                    await self._check(screen)
-                    checked_at = began
-                if changes is None:
-                    await self._show(await read(screen.later))
-                    refreshed_at = began
-                else:
+                await self._check_now_and_then(screen)
+                began = time.monotonic()
+                if changes is not None:
                     await self._show(await self._shared(screen, changes))
+                elif glance.is_worth_it():
+                    await self._show(await read(screen.later))
                 await asyncio.sleep(max(screen.pace_s, RESTS * (time.monotonic() - began)))
 
     async def _admit(self) -> Screen:
@@ -147,7 +170,10 @@ class LiveSocket(AsyncWebsocketConsumer):
         query = dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
         return await read(partial(self.screen, viewer, query))
 
-    async def _check(self, screen: Screen) -> None:
+    async def _check_now_and_then(self, screen: Screen) -> None:
+        if time.monotonic() - self._checked_at < CHECK_EVERY_S:
+            return
+        self._checked_at = time.monotonic()
         if (await self._admit()).rights != screen.rights:
             raise Closed(ASK_AGAIN, "What you may see has changed. Connect again.")
 

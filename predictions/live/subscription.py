@@ -27,7 +27,7 @@ async def listen(groups: Iterable[str], hear: Hear, subscribed: Callable[[], Non
     while True:
         try:
             await _listen(groups, hear, subscribed)
-        except Exception as error:  # noqa: BLE001  whatever the layer met, it is tried again
+        except Exception as error:  # whatever the layer met, it is tried again
             if str(error) != said:
                 log.warning("Changes cannot be heard, trying again: %s", error or type(error).__name__)
             said = str(error)

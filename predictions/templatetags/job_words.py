@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from django import template
 
+from predictions.templatetags.quantities import duration
+
+__all__ = ["between", "counted", "duration", "ordinal", "percent", "urgency"]
+
 register = template.Library()
+register.filter("duration", duration)
 URGENT_FROM, NORMAL_FROM = 7, 4
 
 

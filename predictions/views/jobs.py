@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from predictions import pages
 from predictions.job_list import JobList
+from predictions.models import Job
 
 
 @require_GET
@@ -30,7 +31,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     shown = JobList(request.user, request.GET)
     newest = _id(request, "newest")
     found = shown.window(newest) if newest else shown.page()[0]
-    return render(request, "predictions/_job_rows.html", {"jobs": found, "viewer": request.user})
+    return _polled(request, "predictions/_job_rows.html", found)
 
 
 @require_GET
@@ -39,7 +40,11 @@ def rows(request: HttpRequest) -> HttpResponse:
 def new_rows(request: HttpRequest) -> HttpResponse:
     """What came after `newest`; a page that has no rows yet asks without."""
     shown = JobList(request.user, request.GET)
-    return render(request, "predictions/_new_job_rows.html", {"jobs": shown.newer(_id(request, "newest")), "viewer": request.user})
+    return _polled(request, "predictions/_new_job_rows.html", shown.newer(_id(request, "newest")))
+
+
+def _polled(request: HttpRequest, body: str, found: list[Job]) -> HttpResponse:
+    return render(request, "predictions/_polled_rows.html", {"body": body, "jobs": found, "viewer": request.user})
 
 
 def _id(request: HttpRequest, name: str) -> UUID | None:

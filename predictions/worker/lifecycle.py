@@ -31,7 +31,8 @@ def begin(**_: Any) -> None:
 @worker_shutting_down.connect
 def stop(**_: Any) -> None:
     vitals.stopping = True
-    vitals.changed.set()
+    # In a thread: this runs inside a handler of a signal, which may have come while the same thread held the event's lock.
+    threading.Thread(target=vitals.changed.set).start()
 
 
 def load(ref: str | None = None) -> Model | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,12 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from predictions.audit import address_of
 from predictions.errors import Refused
 from predictions.models import Job, JobQuerySet
 from workers_admin import permissions
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[[HttpRequest], HttpResponse]
 PAGES = {
     "overview": "console",
     "queues": "console_queues",
@@ -30,27 +30,27 @@ PAGES = {
 AT_ONCE = 200
 
 
-def demanding(permission: str) -> Callable[[View[P]], View[P]]:
+def demanding(permission: str) -> Callable[[View], View]:
     """Signed in, and staff or a holder of the permission; anybody else is told that it is not permitted."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View) -> View:
         @login_required
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest) -> HttpResponse:
             if not permissions.has(request.user, permission):
                 raise PermissionDenied
-            return view(request, *args, **kwargs)
+            return view(request)
 
         return guarded
 
     return decorate
 
 
-def page(view: View[P]) -> View[P]:
+def page(view: View) -> View:
     return require_GET(demanding(permissions.SEE)(view))
 
 
-def act(permission: str) -> Callable[[View[P]], View[P]]:
+def act(permission: str) -> Callable[[View], View]:
     """POST only, and only for those who may."""
     return lambda view: require_POST(demanding(permission)(view))
 
@@ -84,7 +84,7 @@ def _id(text: str) -> UUID | None:
 
 def each(request: HttpRequest, act: Callable[[Job, Any, str | None], Any], done: str) -> str:
     """Act on every chosen job; the sentence says how many it was done to, and why not to others. Raises Refused where it was to none."""
-    address, number, refusals = request.META.get("REMOTE_ADDR") or None, 0, dict[str, None]()
+    address, number, refusals = address_of(request), 0, dict[str, None]()
     for job in chosen_jobs(request):
         try:
             act(job, request.user, address)

@@ -52,18 +52,28 @@ class Command(BaseCommand):
 
 
 def _run() -> int:
+    """Whatever goes wrong on the way, what was started is stopped in order."""
     supervisor = Supervisor(Log())
     supervisor.watch_signals()
+    try:
+        _bring_up(supervisor)
+        supervisor.run_until(lambda: False)
+    finally:
+        code = supervisor.stop()
+    return code
+
+
+def _bring_up(supervisor: Supervisor) -> None:
+    """The web answers before torch is loaded anywhere: workers come last."""
     _start_redis(supervisor)
-    _prepare()
-    supervisor.start([_web(), _steward()])
+    if not supervisor.is_stopping:
+        _prepare()
+        supervisor.start([_web(), _steward()])
     if supervisor.run_until(_web_listens):
         _welcome(supervisor.log)
     _provide_model(supervisor)
     if not supervisor.is_stopping:
         supervisor.start(_workers())
-    supervisor.run_until(lambda: False)
-    return supervisor.stop()
 
 
 def _start_redis(supervisor: Supervisor) -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from predictions import files, uploading
+from predictions.errors import InvalidInput, Refused, TooLarge
+from predictions.model_cards import ModelCard
+from predictions.models import Upload
+from tests.predictions.jobs import csv_of, upload_rows
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_file_becomes_an_upload_with_its_parts_in_storage(user: Any, digits: ModelCard) -> None:
+    upload = upload_rows(user, digits, rows=3)
+    assert (upload.state, upload.plan["rows"]) == ("done", 3)
+    assert files.read(files.input_key(upload.pk, 0)).count(b"\n") == 3
+
+
+@pytest.mark.parametrize("body", [b"", b"pixel_0_0,pixel_0_1\n1,2\n", b"PK\x03\x04 a workbook", b"\x00\x01\x02"])
+def test_of_a_file_that_is_refused_nothing_is_left(user: Any, digits: ModelCard, body: bytes) -> None:
+    with pytest.raises(Refused):
+        uploading.receive(user, "bad.csv", [body], digits)
+    assert not Upload.objects.exists()
+
+
+def test_a_file_over_the_limit_is_refused_while_it_arrives(user: Any, digits: ModelCard, settings: Any) -> None:
+    settings.MAX_UPLOAD_BYTES = 2000
+    with pytest.raises(TooLarge, match="larger than 2,000 bytes"):
+        uploading.receive(user, "big.csv", [csv_of(digits, 20)] * 3, digits)
+    assert not Upload.objects.exists()
+
+
+def test_bad_rows_refuse_the_file_and_name_their_places(user: Any, digits: ModelCard) -> None:
+    lines = csv_of(digits, 4).split(b"\n")
+    lines[2] = b"abc" + lines[2][1:]
+    upload = uploading.receive(user, "bad.csv", [b"\n".join(lines)], digits)
+    with pytest.raises(InvalidInput, match="1 of 4 rows cannot be read") as refusal:
+        uploading.refuse_bad_rows(upload)
+    assert refusal.value.errors[0] | {"value": "", "message": ""} == {"row": 2, "line": 3, "column": "pixel_0_0", "value": "", "message": ""}
+    assert not Upload.objects.exists() and files.list_inputs(upload.pk) == []
+
+
+def test_rows_of_a_json_body_become_parts_of_the_same_kind(user: Any, digits: ModelCard) -> None:
+    upload = uploading.receive_rows(user, [[0.5] * 64, [1.0] * 64], digits)
+    assert upload.plan["rows"] == 2 and files.read(files.input_key(upload.pk, 0)).startswith(b"0.5,0.5")
+
+
+def test_a_draft_belongs_to_who_sent_it(user: Any, other_user: Any, digits: ModelCard) -> None:
+    upload = upload_rows(user, digits, rows=3)
+    assert uploading.draft_of(user, upload.pk) == upload and uploading.draft_of(other_user, upload.pk) is None

@@ -1,0 +1,68 @@
+"""Settings come from the environment alone, and a bad value names the variable, the value and the cure."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+KNOWN = re.compile(r"^#?([A-Z_]+)=", re.MULTILINE)
+READ = re.compile(r"""(?:environ\.get|whole_number|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
+
+
+def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:
+    code = f"from django.conf import settings; print({look})"
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "inference_site.settings"}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment | given, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("REALTIME_WORKERS", "-1"),
+        ("RESULT_EXPIRES", "1h"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("DATABASE_URL", "mysql://u:p@h/n"),
+        ("RATE_LIMIT", "many"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_cure(tmp_path: Path, name: str, value: str) -> None:
+    done = loaded(tmp_path, "settings.PORT", **{name: value})
+    assert done.returncode == 1
+    assert f"{name}='{value}' cannot be used: give " in done.stderr
+
+
+def test_https_settings_are_off_on_loopback_and_on_elsewhere(tmp_path: Path) -> None:
+    look = "settings.SECURE_SSL_REDIRECT, settings.SESSION_COOKIE_SECURE"
+    assert loaded(tmp_path, look).stdout.strip() == "False False"
+    assert loaded(tmp_path, look, ALLOWED_HOSTS="dashboard.example.com").stdout.strip() == "True True"
+
+
+def test_debug_is_off_whatever_is_asked(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "settings.DEBUG", DEBUG="1").stdout.strip() == "False"
+
+
+def test_a_generated_secret_is_kept(tmp_path: Path) -> None:
+    first = loaded(tmp_path, "settings.SECRET_KEY").stdout
+    assert first == loaded(tmp_path, "settings.SECRET_KEY").stdout
+    assert len(first.strip()) >= 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_terminal_reads_the_redis_that_up_chose(tmp_path: Path) -> None:
+    (tmp_path / "redis_url").write_text("redis://127.0.0.1:12345/0\n")
+    assert loaded(tmp_path, "settings.REDIS_URL").stdout.strip() == "redis://127.0.0.1:12345/0"
+
+
+def test_the_example_lists_every_setting_that_is_read(tmp_path: Path) -> None:
+    sources = "".join((ROOT / "inference_site" / name).read_text() for name in ("settings.py", "environment.py"))
+    read = set(READ.findall(sources)) | {"REDIS_URL", "SECRET_KEY", "DATABASE_URL"}
+    assert read - {"TEST_DATABASE_FILE"} == set(KNOWN.findall((ROOT / ".env.example").read_text()))
