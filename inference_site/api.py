@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError, ValidationError
+from ninja.operation import Operation
 
 from predictions.api import router as predictions_router
 from predictions.api_reading import refuse_nul
@@ -35,6 +36,9 @@ Times are RFC 3339 in UTC; durations end in `_s`."""
 
 
 class Api(NinjaAPI):
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
     def get_openapi_schema(self, **options: Any) -> Any:
         """With the shape that every problem refers to."""
         schema = super().get_openapi_schema(**options)
@@ -45,7 +49,16 @@ class Api(NinjaAPI):
 
 # The validator's badge would be fetched from another host.
 DOCS = Swagger(settings={"validatorUrl": None, "displayRequestDuration": True})
-api = Api(title="Inference dashboard", version="1", description=DESCRIPTION, auth=CALLERS, docs=DOCS, urls_namespace="api")
+TAGS = [{"name": name} for name in ("submitting", "jobs", "models", "operations")]
+api = Api(
+    title="Inference dashboard",
+    version="1",
+    description=DESCRIPTION,
+    auth=CALLERS,
+    docs=DOCS,
+    urls_namespace="api",
+    openapi_extra={"tags": TAGS},
+)
 api.add_router("", predictions_router)
 api.add_router("", workers_router)
 
@@ -72,7 +85,9 @@ def not_found(request: HttpRequest, error: Exception) -> HttpResponseBase:
 @api.exception_handler(InterfaceError)
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:
     log.warning("The database could not take %s %s: %s", request.method, request.path, error)
-    return problem(Unavailable(f"The database cannot take this now. Try again in {TRY_AGAIN_S} s.", retry_after_s=TRY_AGAIN_S))
+    return problem(
+        Unavailable(f"The database cannot take this now. Try again in {TRY_AGAIN_S} s.", retry_after_s=TRY_AGAIN_S)
+    )
 
 
 @api.exception_handler(Exception)

@@ -62,7 +62,9 @@ class Exchange:
     def refuse_by_headers(self) -> None:
         encoding = self._headers.get(b"content-encoding", b"identity").decode("latin-1").strip()
         if encoding.lower() != "identity":
-            raise UnsupportedType(f"The body has the Content-Encoding '{encoding[:40]}'; bodies are taken uncompressed only.")
+            raise UnsupportedType(
+                f"The body has the Content-Encoding '{encoding[:40]}'; bodies are taken uncompressed only."
+            )
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._limit:
             raise self._too_large()

@@ -20,7 +20,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()
 
 
-@celeryd_init.connect
+@celeryd_init.connect  # type: ignore[untyped-decorator]
 def begin_to_report(sender: str, **_: Any) -> None:
     """A worker shows itself before it imports torch. Only here is Django ready and is this surely a worker."""
     django.setup()

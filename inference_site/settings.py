@@ -49,7 +49,6 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_celery_results",
-    "django_htmx",
     "ninja",
     "predictions",
     "workers_admin",
@@ -101,6 +100,9 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+# Compressing source maps is half of the work of the first start, and no page loads them.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "gz", "br", "zip", "woff", "woff2")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "files"}},

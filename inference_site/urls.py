@@ -27,7 +27,8 @@ urlpatterns = [
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return _answer(request, Refused("The request cannot be understood: its address, host or headers are not valid."), defaults.bad_request, exception)
+    refused = Refused("The request cannot be understood: its address, host or headers are not valid.")
+    return _answer(request, refused, defaults.bad_request, exception)
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:

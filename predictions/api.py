@@ -24,7 +24,7 @@ router = Router(tags=["jobs"])
 router.add_router("", submitting)
 
 
-@router.get("/jobs", response=JobsOut, openapi_extra=answers(422))
+@router.get("/jobs", response=JobsOut, by_alias=True, openapi_extra=answers())
 async def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     """Your jobs, newest first; staff see all."""
 
@@ -35,14 +35,16 @@ async def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpRes
     return answer(await in_db_thread(read))
 
 
-@router.get("/jobs/{job_id}", response=JobOut, openapi_extra=answers(404, 422))
+@router.get("/jobs/{job_id}", response=JobOut, by_alias=True, openapi_extra=answers(404))
 async def get_job(request: HttpRequest, job_id: str, asked: Query[Wait]) -> HttpResponse:
     """One job; `wait` holds the answer until it ends or the seconds have passed."""
     return answer(await show_once_ended(Job.objects.of(user_of(request)), job_id_of(job_id), asked.wait))
 
 
 @router.get("/jobs/{job_id}/result", openapi_extra=api_docs.RESULT)
-async def get_result(request: HttpRequest, job_id: str, asked: Query[ResultFormat]) -> HttpResponse | StreamingHttpResponse:
+async def get_result(
+    request: HttpRequest, job_id: str, asked: Query[ResultFormat]
+) -> HttpResponse | StreamingHttpResponse:
     """The prediction of a realtime job, or the rows of a batch in the input's order."""
     job, prediction, size_bytes = await in_db_thread(_result, user_of(request), job_id)
     if job.kind == Kind.REALTIME:
@@ -59,7 +61,7 @@ async def get_rejected_rows(request: HttpRequest, job_id: str) -> StreamingHttpR
     return csv_file(result_files.stream_rejected(job), f"{job.pk}-rejected.csv", size_bytes)
 
 
-@router.post("/jobs/{job_id}/revoke", response=JobOut, openapi_extra=answers(403, 404, 409))
+@router.post("/jobs/{job_id}/revoke", response=JobOut, by_alias=True, openapi_extra=answers(403, 404, 409))
 async def revoke_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Stop a job: `revoked` if it was still queued, `revoking` while it runs."""
 
@@ -70,7 +72,7 @@ async def revoke_job(request: HttpRequest, job_id: str) -> HttpResponse:
     return answer(await in_db_thread(act))
 
 
-@router.post("/jobs/{job_id}/retry", response={202: JobOut}, openapi_extra=api_docs.RETRIED)
+@router.post("/jobs/{job_id}/retry", response={202: JobOut}, by_alias=True, openapi_extra=api_docs.RETRIED)
 async def retry_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """A new job on the same stored input, linked by `retry_of`."""
 
@@ -81,7 +83,7 @@ async def retry_job(request: HttpRequest, job_id: str) -> HttpResponse:
     return accepted(await in_db_thread(act))
 
 
-@router.get("/result/{job_id}", response=ShortOut, openapi_extra=answers(404))
+@router.get("/result/{job_id}", response=ShortOut, by_alias=True, openapi_extra=answers(404))
 async def get_short_result(request: HttpRequest, job_id: str) -> HttpResponse:
     """The short answer for who only polls: `completed` with the result, or how the job stands."""
     return answer(await in_db_thread(lambda: _short(find(Job.objects.of(user_of(request)), job_id))))

@@ -9,7 +9,7 @@ from predictions import problems
 
 Extra = dict[str, Any]
 PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-ALWAYS = (401, 413, 415, 503)
+ALWAYS = (401, 413, 415, 422, 503)
 WHEN = {
     400: "The body cannot be read, or is nested too deep",
     401: "No valid API key or session",
@@ -28,8 +28,16 @@ LOCATION = {"Location": {"schema": {"type": "string"}, "description": "of the jo
 REPLAYED = {"Idempotent-Replayed": {"schema": {"const": "true"}, "description": "an earlier job is answered again"}}
 NUMBERS = {"type": "array", "items": {"type": "number"}, "description": "exactly the model's width, finite"}
 CHOICES: Extra = {
-    "model": {"type": "string", "description": "a model's name, or name@version; the default model where none is given"},
-    "priority": {"type": "integer", "minimum": 0, "maximum": 9, "description": "9 goes first; realtime 9, batch 1 where none is given"},
+    "model": {
+        "type": "string",
+        "description": "a model's name, or name@version; the default model where none is given",
+    },
+    "priority": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 9,
+        "description": "9 goes first; realtime 9, batch 1 where none is given",
+    },
     "store": {"type": "boolean", "default": True, "description": "false: no result is kept, only that the job ran"},
 }
 ON_BAD_ROW: Extra = {
@@ -70,7 +78,7 @@ def _problem(status: int) -> Extra:
 
 
 def _accepts(content: Extra) -> Extra:
-    extra = answers(400, 403, 409, 422, 429)
+    extra = answers(400, 403, 409, 429)
     extra["responses"] |= {200: {"headers": REPLAYED}, 202: {"headers": LOCATION | REPLAYED}}
     return extra | {"parameters": HEADERS, "requestBody": {"required": True, "content": content}}
 
@@ -93,7 +101,9 @@ PREDICT = _accepts(
 BATCH = _accepts(
     {
         "application/json": {
-            "schema": _object({"inputs": {"type": "array", "items": NUMBERS, "minItems": 1}} | CHOICES | ON_BAD_ROW, "inputs"),
+            "schema": _object(
+                {"inputs": {"type": "array", "items": NUMBERS, "minItems": 1}} | CHOICES | ON_BAD_ROW, "inputs"
+            ),
             "example": {"inputs": [EXAMPLE_VECTOR], "model": "digits", "priority": 1},
         },
         "text/csv": {
@@ -101,7 +111,9 @@ BATCH = _accepts(
             "example": "pixel_0_0,pixel_0_1\n0,5\n",
         },
         "multipart/form-data": {
-            "schema": _object({"file": {"type": "string", "contentMediaType": "text/csv"}} | CHOICES | ON_BAD_ROW, "file"),
+            "schema": _object(
+                {"file": {"type": "string", "contentMediaType": "text/csv"}} | CHOICES | ON_BAD_ROW, "file"
+            ),
         },
     }
 )
@@ -120,12 +132,14 @@ def _file(description: str, media_types: Extra) -> Extra:
     return {"description": description, "headers": length, "content": media_types}
 
 
-RESULT = answers(404, 409, 410, 422)
+RESULT = answers(404, 409, 410)
 RESULT["responses"][200] = _file(
     "Realtime: the prediction. Batch: the rows, as `format` says; of a stopped batch those that were scored.",
     {
         "application/json": {
-            "schema": {"anyOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "array", "items": {"type": "object"}}]}
+            "schema": {
+                "anyOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "array", "items": {"type": "object"}}]
+            }
         },
         "text/csv": {"schema": {"type": "string"}, "example": "row,class,label,confidence\n1,3,3,0.9871\n"},
     },
@@ -133,5 +147,10 @@ RESULT["responses"][200] = _file(
 REJECTED = answers(404, 409, 410)
 REJECTED["responses"][200] = _file(
     "The rejected cells.",
-    {"text/csv": {"schema": {"type": "string"}, "example": "line,row,column,value,reason\n7,6,pixel_0_3,abc,'abc' is not a number\n"}},
+    {
+        "text/csv": {
+            "schema": {"type": "string"},
+            "example": "line,row,column,value,reason\n7,6,pixel_0_3,abc,'abc' is not a number\n",
+        }
+    },
 )

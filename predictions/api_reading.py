@@ -46,7 +46,9 @@ def vector_request(request: HttpRequest) -> Request:
         raise UnsupportedType(f"The body is {_named(request.content_type)}; {JSON} is taken.")
     asked = request_of(_json(request), "api")
     if asked.vector is None:
-        raise InvalidInput('/api/v1/predict takes one vector, as a list or in "input"; send rows to /api/v1/batch-predict.')
+        raise InvalidInput(
+            '/api/v1/predict takes one vector, as a list or in "input"; send rows to /api/v1/batch-predict.'
+        )
     return _with_key(request, asked)
 
 
@@ -54,7 +56,9 @@ def rows_request(request: HttpRequest) -> Request:
     """The JSON body of /batch-predict."""
     body = _json(request)
     if not isinstance(body, dict) or "inputs" not in body:
-        raise InvalidInput('The body must be an object whose "inputs" is a list of rows; one vector goes to /api/v1/predict.')
+        raise InvalidInput(
+            'The body must be an object whose "inputs" is a list of rows; one vector goes to /api/v1/predict.'
+        )
     return _with_key(request, request_of(body, "api"))
 
 
@@ -66,7 +70,7 @@ def table_request(request: HttpRequest) -> TableRequest:
     if request.content_type != FORM:
         raise UnsupportedType(f"The body is {_named(request.content_type)}; {TAKEN}.")
     fields, file = _form(request)
-    if file.content_type and "parquet" in file.content_type or str(file.name).lower().endswith(".parquet"):
+    if (file.content_type and "parquet" in file.content_type) or str(file.name).lower().endswith(".parquet"):
         raise UnsupportedType(f"The file is Parquet; a CSV file is taken now ({TAKEN}).")
     card, wishes = choices_of(_typed(fields), "api")
     return TableRequest(card, wishes, str(file.name), file.chunks(BLOCK_BYTES))
@@ -78,7 +82,9 @@ def keyed(request: HttpRequest, wishes: Wishes, *content: bytes) -> Wishes:
     if key is None:
         return wishes
     if not KEY.fullmatch(key):
-        raise InvalidInput(f"The Idempotency-Key has {len(key)} characters; 1 to 255 visible ASCII characters without spaces are allowed.")
+        raise InvalidInput(
+            f"The Idempotency-Key has {len(key)} characters; 1 to 255 visible ASCII characters without spaces are allowed."
+        )
     return replace(wishes, idempotency=(key, request_hash(request.path.encode(), *content)))
 
 
@@ -138,7 +144,7 @@ def _blocks(request: HttpRequest) -> Iterator[bytes]:
         yield block
 
 
-def _form(request: HttpRequest) -> tuple[dict[str, str], UploadedFile]:
+def _form(request: HttpRequest) -> tuple[dict[str, str], UploadedFile[bytes]]:
     try:
         fields, sent = request.POST.dict(), request.FILES
     except (MultiPartParserError, SuspiciousOperation) as error:

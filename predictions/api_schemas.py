@@ -165,7 +165,9 @@ class JobFilters(Schema):
 
 
 class Wait(Schema):
-    wait: float = Field(0, ge=0, le=60, allow_inf_nan=False, description="seconds to hold the answer until the job has ended")
+    wait: float = Field(
+        0, ge=0, le=60, allow_inf_nan=False, description="seconds to hold the answer until the job has ended"
+    )
 
 
 class ResultFormat(Schema):

@@ -27,15 +27,17 @@ T = TypeVar("T")
 READ_INLINE_BYTES = 64 * 1024
 
 
-@router.post("/predict", response={200: JobOut, 202: JobOut}, openapi_extra=api_docs.PREDICT)
+@router.post("/predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.PREDICT)
 async def predict(request: HttpRequest) -> HttpResponse:
     """One vector becomes a job on the queue `realtime`."""
     asked = await _read(api_reading.vector_request, request)
     assert asked.vector is not None
-    return await _submit(request, partial(submission.submit_vector, user_of(request), asked.vector, asked.card, asked.wishes))
+    return await _submit(
+        request, partial(submission.submit_vector, user_of(request), asked.vector, asked.card, asked.wishes)
+    )
 
 
-@router.post("/batch-predict", response={200: JobOut, 202: JobOut}, openapi_extra=api_docs.BATCH)
+@router.post("/batch-predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.BATCH)
 async def batch_predict(request: HttpRequest) -> HttpResponse:
     """Many vectors become one job on the queue `batch`: rows in JSON, or a CSV file."""
     receive = _receive_rows if request.content_type in {api_reading.JSON, ""} else _receive_table

@@ -67,8 +67,9 @@ def waiting_ids(queue: str) -> list[str]:
 
 
 def eviction_policy() -> str:
-    """What Redis does when it is full; anything but "noeviction" can lose messages."""
-    return str(client().config_get("maxmemory-policy").get("maxmemory-policy", "unknown"))  # type: ignore[union-attr]
+    """What Redis does when it is full; anything but "noeviction" can lose messages. INFO, since managed servers refuse CONFIG."""
+    memory: Any = client().info("memory")
+    return str(memory.get("maxmemory_policy", "unknown"))
 
 
 def has_forgotten(epoch: str) -> bool:

@@ -20,8 +20,8 @@ class Clock(Func):
 
     output_field = FloatField()
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
-        return SQL[connection.vendor], []
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[str | int, ...]]:
+        return SQL[connection.vendor], ()
 
 
 def now_sql() -> str:

@@ -75,11 +75,19 @@ def draft_context(draft: Upload) -> dict[str, Any]:
 def filled_from(query: QueryDict, viewer: Any) -> tuple[ModelCard | None, Filled, Upload | None]:
     """What a link to the page asks for: ?model, ?example, ?job (its input again), ?draft, ?tab."""
     draft = uploading.draft_of(viewer, uuid_or_none(query.get("draft")))
-    job = Job.objects.of(viewer).filter(pk=uuid_or_none(query.get("job"))).first()
+    job = _own_input(viewer, query.get("job"))
     tab = "csv" if draft else query.get("tab", "vector")
     card = _card_or_default(query, job)
     vector = job.vector if job else _example(card, query.get("example", ""))
     return card, Filled(tab if tab in TABS else "vector", vector), draft
+
+
+def default_or_first() -> ModelCard | None:
+    """The default model, or where it is not registered another one. None: there is none."""
+    try:
+        return model_cards.default_card()
+    except UnknownModel:
+        return next(iter(model_cards.cards()), None)
 
 
 def vector_text(vector: list[float] | None, card: ModelCard) -> str:
@@ -98,14 +106,18 @@ def uuid_or_none(text: str | None) -> UUID | None:
         return None
 
 
+def _own_input(viewer: Any, job_id: str | None) -> Job | None:
+    """A job that `viewer` may see and whose vector is kept."""
+    wanted = uuid_or_none(job_id)
+    return Job.objects.of(viewer).filter(pk=wanted, vector__isnull=False).first() if wanted else None
+
+
 def _card_or_default(query: QueryDict, job: Job | None) -> ModelCard | None:
     """A link to a model that is gone shows the default one."""
-    for find in (lambda: model_cards.card(job.model) if job else card_of(query), model_cards.default_card):
-        try:
-            return find()
-        except UnknownModel:
-            continue
-    return next(iter(model_cards.cards()), None)
+    try:
+        return model_cards.card(job.model) if job else card_of(query)
+    except UnknownModel:
+        return default_or_first()
 
 
 def _example(card: ModelCard | None, number: str) -> list[float] | None:
@@ -117,8 +129,7 @@ def _example(card: ModelCard | None, number: str) -> list[float] | None:
 def _urgencies(queue: str) -> list[dict[str, Any]]:
     outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES])
     return [
-        {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority])}
-        for each in URGENCIES
+        {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority])} for each in URGENCIES
     ]
 
 

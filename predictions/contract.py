@@ -9,6 +9,7 @@ from uuid import UUID
 
 from predictions import outcomes, waiting
 from predictions.models import Job, Kind, State
+from predictions.waiting import Position
 
 HIDDEN_FROM_SUMMARY = {"places"}
 
@@ -18,8 +19,8 @@ def time_of(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_json(job: Job, result: Any = None) -> dict[str, Any]:
-    """One job; `result` is its stored prediction where it has one."""
+def job_json(job: Job, result: Any = None, position: Position | None = None) -> dict[str, Any]:
+    """One job; `result` is its stored prediction, `position` its place in the queue, where it has one."""
     links = f"/api/v1/jobs/{job.pk}"
     body: dict[str, Any] = {
         "id": str(job.pk),
@@ -40,7 +41,7 @@ def job_json(job: Job, result: Any = None) -> dict[str, Any]:
         "retry_of": str(job.retry_of_id) if job.retry_of_id else None,
         "links": {"self": links, "result": f"{links}/result", "page": f"/jobs/{job.pk}/"},
     }
-    if position := waiting.position(job):
+    if position:
         body["position"] = position.as_json()
     if job.kind == Kind.REALTIME and job.state == State.SUCCEEDED:
         body["result"] = result
@@ -50,9 +51,9 @@ def job_json(job: Job, result: Any = None) -> dict[str, Any]:
 
 
 def jobs_json(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Many jobs, with their predictions read at once."""
-    results = predictions_of(jobs)
-    return [job_json(job, results.get(job.pk)) for job in jobs]
+    """Many jobs, with their predictions and places read at once."""
+    results, positions = predictions_of(jobs), waiting.positions(jobs)
+    return [job_json(job, results.get(job.pk), positions.get(job.pk)) for job in jobs]
 
 
 def one_job_json(job: Job) -> dict[str, Any]:

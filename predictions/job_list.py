@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -27,6 +27,7 @@ OF_STATUS = {status: Q(state=status) for status in STATUSES} | {
     REVOKING: Q(state=State.RUNNING, revoke_requested=True),
 }
 HEAVY = ("vector", "summary", "error", "notes", "request_hash", "idempotency_key")
+NO_TIME = "That is no time. Give one like 2026-11-21T14:30, in UTC."
 HEX = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -38,8 +39,8 @@ class FilterForm(forms.Form):
     queue = forms.ChoiceField(choices=[(queue, queue) for queue in QUEUES], required=False)
     model = forms.CharField(max_length=120, required=False)
     user = forms.CharField(max_length=150, required=False)
-    after = forms.DateTimeField(required=False)
-    until = forms.DateTimeField(required=False)
+    after = forms.DateTimeField(required=False, label="From", error_messages={"invalid": NO_TIME})
+    until = forms.DateTimeField(required=False, label="To", error_messages={"invalid": NO_TIME})
     q = forms.CharField(max_length=100, required=False)
     before = forms.UUIDField(required=False)
 
@@ -94,7 +95,7 @@ class JobList:
 
     def counts(self) -> list[Counted]:
         """By status: the open ones by their index, the ended ones among the newest 10,000 jobs of the viewer."""
-        return self._count(OPEN, self._scope.filter(state__in=OPEN)) + self._count(ENDED, self._scope.order_by("-pk"))
+        return self._count(OPEN, self._scope.filter(_is_open(OPEN))) + self._count(ENDED, self._scope.order_by("-pk"))
 
     def _count(self, states: tuple[State, ...], looked_at: JobQuerySet) -> list[Counted]:
         wanted = [status for status in STATUSES if (State.RUNNING if status == REVOKING else status) in states]
@@ -103,8 +104,14 @@ class JobList:
         return [Counted(str(status), found[status], found["looked_at"] > COUNTED) for status in wanted]
 
     def _jobs(self) -> JobQuerySet:
-        status = OF_STATUS.get(self.chosen.get("status", ""), Q())
-        return self._scope.filter(status, self._narrowed).select_related("owner").defer(*HEAVY).order_by("-pk")
+        status = self.chosen.get("status", "")
+        few = _is_open([State.RUNNING if status == REVOKING else status]) if status in (*OPEN, REVOKING) else Q()
+        return (
+            self._scope.filter(few, OF_STATUS.get(status, Q()), self._narrowed)
+            .select_related("owner")
+            .defer(*HEAVY)
+            .order_by("-pk")
+        )
 
     @cached_property
     def _scope(self) -> JobQuerySet:
@@ -126,6 +133,11 @@ class JobList:
         exact = Q(**{name: chosen[name] for name in ("kind", "queue") if name in chosen})
         model = Q(model=chosen["model"]) | Q(model__startswith=f"{chosen['model']}@") if "model" in chosen else Q()
         return exact & model & (text_matches(chosen["q"]) if "q" in chosen else Q())
+
+
+def _is_open(states: Iterable[str]) -> Q:
+    """By the index of states even where the owner is known: open jobs are few, an owner's jobs may be very many."""
+    return Q(pk__in=Job.objects.filter(state__in=states).values("pk"))
 
 
 def first_id_at(moment: datetime) -> UUID:

@@ -40,5 +40,5 @@ def _median_s(ref: str, kind: str) -> float | None:
     )
     latest = succeeded.filter(finished__gt=utc_now() - WINDOW).order_by("-finished")
     times = latest.values_list("started", "finished")[:LOOKED_AT]
-    took = [(finished - started).total_seconds() for started, finished in times]
+    took = [(finished - started).total_seconds() for started, finished in times if started and finished]
     return median(took) if took else None

@@ -20,6 +20,11 @@ def new_id() -> UUID:
     return UUID(bytes=uuid_utils.uuid7().bytes)
 
 
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id that can have been made at `moment`: its milliseconds are a UUIDv7's first 48 bits."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 class State(models.TextChoices):
     QUEUED = "queued"
     RUNNING = "running"

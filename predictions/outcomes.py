@@ -112,7 +112,8 @@ def results_of(job_ids: Iterable[UUID]) -> dict[UUID, Any]:
 
 
 def traceback_of(job_id: UUID) -> str | None:
-    return TaskResult.objects.filter(task_id=str(job_id)).values_list("traceback", flat=True).first()
+    found: str | None = TaskResult.objects.filter(task_id=str(job_id)).values_list("traceback", flat=True).first()
+    return found
 
 
 def forget_results(job_ids: Iterable[UUID]) -> int:

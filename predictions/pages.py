@@ -56,7 +56,13 @@ def result_rows_context(job: Job, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The first rows of a batch. chosen: `class`, a label, and `order`, both may be left out."""
     label, order = chosen.get("class", ""), chosen.get("order", result_rows.FILE_ORDER)
     labels = list((job.summary or {}).get("classes", {}))
-    return {"job": job, "table": result_rows.shown_rows(job, label, order), "labels": labels, "label": label, "order": order}
+    return {
+        "job": job,
+        "table": result_rows.shown_rows(job, label, order),
+        "labels": labels,
+        "label": label,
+        "order": order,
+    }
 
 
 def rows_context(jobs: Iterable[Job], viewer: Any) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def check(user_id: int) -> None:
     key = f"inference_site:rate:{user_id}:{int(now // window_s)}"
     try:
         pipe = broker.client().pipeline()
-        pipe.incr(key).expire(key, window_s)
+        pipe.incr(key)
+        pipe.expire(key, window_s)
         count = int(pipe.execute()[0])
     except redis.RedisError:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from uuid import UUID
 from datetime import timedelta
 
 import redis
@@ -161,7 +162,7 @@ def retry_later(job: Job, attempt: int, reason: str) -> bool:
     return True
 
 
-def postpone(job_id: object, after_s: float) -> None:
+def postpone(job_id: UUID, after_s: float) -> None:
     """The message was taken by a worker that cannot serve the model now: let the steward publish it later."""
     Job.objects.filter(pk=job_id, state__in=OPEN).update(run_after=Clock() + after_s)
     Job.objects.filter(pk=job_id, state=State.QUEUED, kind=Kind.REALTIME).update(publish_at=Clock() + after_s)

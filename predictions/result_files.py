@@ -27,7 +27,9 @@ def demand_result(job: Job) -> None:
         if job.state != State.SUCCEEDED:
             raise NotFound(f"The job is {job.status}; no result was stored.")
     elif is_refused_file(job):
-        raise NotFound("Bad rows failed the job, so no result was kept (on_bad_row=reject). Its error names the places.")
+        raise NotFound(
+            "Bad rows failed the job, so no result was kept (on_bad_row=reject). Its error names the places."
+        )
     elif job.state != State.SUCCEEDED and not _done(job).exists():
         raise NotFound(f"The job is {job.status}; no row of it was scored.")
 
@@ -102,7 +104,16 @@ def _done(job: Job) -> QuerySet[Chunk]:
 
 async def _parts(job: Job, **only: int) -> list[tuple[int, int]]:
     """(number, attempt) of the parts that have a file, in order."""
-    return await in_db_thread(lambda: list(_done(job).filter(**only).order_by("number").values_list("number", "result_attempt")))
+
+    def read() -> list[tuple[int, int]]:
+        chunks = _done(job).filter(**only).order_by("number")
+        return [
+            (number, attempt)
+            for number, attempt in chunks.values_list("number", "result_attempt")
+            if attempt is not None
+        ]
+
+    return await in_db_thread(read)
 
 
 async def _blocks(key: str) -> AsyncIterator[bytes]:

@@ -70,8 +70,8 @@ def shown_rows(job: Job, label: str = "", order: str = FILE_ORDER) -> Shown | No
 
 def _first_part(job: Job) -> tuple[int, int] | None:
     """(number, the attempt whose file it is)."""
-    done = job.parts.filter(state=Chunk.State.DONE, result_bytes__gt=0)
-    return done.order_by("number").values_list("number", "result_attempt").first()
+    done = job.parts.filter(state=Chunk.State.DONE, result_bytes__gt=0).order_by("number").first()
+    return (done.number, done.result_attempt) if done and done.result_attempt else None
 
 
 def _read(text: str, has_ids: bool) -> list[Row]:

@@ -29,7 +29,7 @@ def site_of(request: HttpRequest) -> str:
 
 
 def of_job(site: str, job: Job) -> Samples:
-    if job.kind == Kind.REALTIME:
+    if job.kind == Kind.REALTIME and job.vector is not None:
         return of_vector(site, job.vector, job.model, job.priority)
     return of_file(site, job.file_name, job.model, job.priority, job.on_bad_row)
 

@@ -122,9 +122,9 @@ def _add_chunks(job: Job) -> list[dispatch.Message]:
     if job.kind != Kind.BATCH:
         return []
     # The sweep and the submit race for a draft; the one that changes its row first has it.
-    if not Upload.objects.filter(pk=job.upload_id, state=Upload.State.DONE).update(state=Upload.State.DONE):
-        raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
     assert job.upload is not None
+    if not Upload.objects.filter(pk=job.upload.pk, state=Upload.State.DONE).update(state=Upload.State.DONE):
+        raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
     parts = Plan.from_json(job.upload.plan).parts
     Chunk.objects.bulk_create(
         Chunk(job=job, number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows) for part in parts

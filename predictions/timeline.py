@@ -25,7 +25,9 @@ class Moment:
 
 
 def timeline(job: Job) -> list[Moment]:
-    moments = [moment for moment in (_accepted(job), _published(job), _started(job), _under_way(job), _ended(job)) if moment]
+    moments = [
+        moment for moment in (_accepted(job), _published(job), _started(job), _under_way(job), _ended(job)) if moment
+    ]
     return _with_branches(moments, job.events.all())
 
 
@@ -51,7 +53,11 @@ def _published(job: Job) -> Moment | None:
     if job.published:
         return Moment(f"Published to {job.queue}", job.published, took_s=_between(job.created, job.published))
     if job.state == State.QUEUED and not job.started:
-        return Moment("Not yet published", look=NOW, detail="The broker has not confirmed its message; it is sent again until it does.")
+        return Moment(
+            "Not yet published",
+            look=NOW,
+            detail="The broker has not confirmed its message; it is sent again until it does.",
+        )
     return None
 
 
@@ -74,9 +80,9 @@ def _under_way(job: Job) -> Moment | None:
 def _ended(job: Job) -> Moment | None:
     if not job.has_ended:
         return None
-    words = {State.FAILED: "Failed", State.REVOKED: "Revoked" if job.started else "Revoked before it started"}.get(State(job.state), "Succeeded")
-    look = BAD if job.state == State.FAILED else DONE
-    return Moment(words, job.finished, look, ran_s(job))
+    revoked = "Revoked" if job.started else "Revoked before it started"
+    words = {State.FAILED: "Failed", State.REVOKED: revoked}.get(State(job.state), "Succeeded")
+    return Moment(words, job.finished, BAD if job.state == State.FAILED else DONE, ran_s(job))
 
 
 def _with_branches(moments: list[Moment], events: Iterable[Event]) -> list[Moment]:

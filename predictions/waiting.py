@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
-from predictions.models import Job, State
+from predictions.models import Job, State, first_id_at, utc_now
 from predictions.workers import live_workers
 
 LOOKED_AT = 50
@@ -29,31 +29,51 @@ class Position:
 
 def position(job: Job) -> Position | None:
     """None where the job does not wait."""
-    if job.state != State.QUEUED:
-        return None
-    before = Q(priority__gt=job.priority) | Q(priority=job.priority, pk__lt=job.pk)
-    ahead = Job.objects.filter(before, queue=job.queue, state=State.QUEUED).count()
-    return Position(ahead, _eta(job.queue, ahead))
+    return positions([job]).get(job.pk)
+
+
+def positions(jobs: Iterable[Job]) -> dict[UUID, Position]:
+    """Of those among `jobs` that wait. The pace of a queue is asked once, whatever the number of jobs."""
+    waiting = [job for job in jobs if job.state == State.QUEUED]
+    paces = {queue: Pace.of(queue) for queue in {job.queue for job in waiting}}
+    return {job.pk: paces[job.queue].position(_ahead(job)) for job in waiting}
 
 
 def outlook(queue: str, priorities: Iterable[int]) -> dict[int, Position]:
     """Where a job would stand if it were submitted now, for each of these priorities."""
+    pace = Pace.of(queue)
     queued = Job.objects.filter(queue=queue, state=State.QUEUED)
-    ahead = {priority: queued.filter(priority__gte=priority).count() for priority in priorities}
-    return {priority: Position(count, _eta(queue, count)) for priority, count in ahead.items()}
+    return {priority: pace.position(queued.filter(priority__gte=priority).count()) for priority in priorities}
 
 
-def _eta(queue: str, ahead: int) -> tuple[float, float] | None:
-    serving = len(live_workers(queue))
-    took = _recent_runs_s(queue)
-    if not serving or not took:
-        return None
-    took.sort()
-    low, high = took[len(took) // 4], took[(len(took) * 9) // 10]
-    return round(ahead * low / serving, 2), round((ahead + 1) * high / serving, 2)
+def _ahead(job: Job) -> int:
+    before = Q(priority__gt=job.priority) | Q(priority=job.priority, pk__lt=job.pk)
+    return Job.objects.filter(before, queue=job.queue, state=State.QUEUED).count()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a queue goes: its live workers, and what the quicker and the slower of its recent jobs took."""
+
+    workers: int
+    quick_s: float
+    slow_s: float
+
+    @classmethod
+    def of(cls, queue: str) -> Pace:
+        took = sorted(_recent_runs_s(queue))
+        if not took:
+            return cls(0, 0.0, 0.0)
+        return cls(len(live_workers(queue)), took[len(took) // 4], took[(len(took) * 9) // 10])
+
+    def position(self, ahead: int) -> Position:
+        if not self.workers:
+            return Position(ahead, None)
+        return Position(ahead, (round(ahead * self.quick_s / self.workers, 2), round((ahead + 1) * self.slow_s / self.workers, 2)))
 
 
 def _recent_runs_s(queue: str) -> list[float]:
-    ended = Job.objects.filter(queue=queue, state=State.SUCCEEDED, finished__gt=Now() - RECENT, started__isnull=False)
-    times = ended.order_by("-pk").values_list("started", "finished")[:LOOKED_AT]
-    return [(finished - started).total_seconds() for started, finished in times]
+    """Ids sort by the time they were made, so that a long history is not searched for recent jobs."""
+    recent = Job.objects.filter(queue=queue, state=State.SUCCEEDED, pk__gte=first_id_at(utc_now() - RECENT))
+    times = recent.order_by("-pk").values_list("started", "finished")[:LOOKED_AT]
+    return [(finished - started).total_seconds() for started, finished in times if started and finished]

@@ -22,7 +22,9 @@ class Worker(models.Model):
     host = models.CharField(max_length=120)
     queues = models.JSONField(default=list)
     pool = models.CharField(max_length=20, default="solo")
-    state = models.CharField(max_length=8, default="starting", help_text="starting, idle, busy or stopping, as it says itself")
+    state = models.CharField(
+        max_length=8, default="starting", help_text="starting, idle, busy or stopping, as it says itself"
+    )
     device = models.CharField(max_length=40, blank=True)
     model = models.CharField(max_length=120, blank=True)
     model_state = models.CharField(max_length=8, default="loading", help_text="loading, ready or failed")
@@ -99,11 +101,20 @@ class Node:
 
 def nodes() -> list[Node]:
     """Every worker that has not said goodbye, by name. A lost one stays in sight until it is dismissed or comes back."""
-    rows = list(Worker.objects.filter(ended=False).annotate(age=Clock() - F("beat_at")).order_by("name", "beat_at"))
     by_name: dict[str, list[Worker]] = {}
-    for row in rows:
+    for row in Worker.objects.annotate(age=Clock() - F("beat_at")).order_by("name", "beat_at"):
         by_name.setdefault(row.name, []).append(row)
-    return [_node(name, processes) for name, processes in by_name.items()]
+    present = {
+        name: [row for row in rows if not row.ended and not _is_replaced(row, rows)] for name, rows in by_name.items()
+    }
+    return [_node(name, rows) for name, rows in present.items() if rows]
+
+
+def _is_replaced(row: Worker, namesakes: list[Worker]) -> bool:
+    """A process of the same name began after this one was last heard of."""
+    return any(
+        other.pk != row.pk and other.host == row.host and other.started.timestamp() > row.beat_at for other in namesakes
+    )
 
 
 def live_workers(queue: str) -> list[Node]:
@@ -111,10 +122,10 @@ def live_workers(queue: str) -> list[Node]:
 
 
 def _node(name: str, rows: list[Worker]) -> Node:
-    youngest = min(max(0.0, row.age) for row in rows)  # type: ignore[attr-defined]  annotated above
-    living = [row for row in rows if row.age <= LOST_AFTER_S] or rows[-1:]  # type: ignore[attr-defined]
+    ages = [max(0.0, float(vars(row)["age"])) for row in rows]
+    living = [row for row, age in zip(rows, ages, strict=True) if age <= LOST_AFTER_S] or rows[-1:]
     living.sort(key=lambda row: row.state != "busy")
-    return Node(name, living[0].host, _state(living, youngest), youngest, living)
+    return Node(name, living[0].host, _state(living, min(ages)), min(ages), living)
 
 
 def _state(rows: list[Worker], age_s: float) -> str:

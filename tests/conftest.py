@@ -81,7 +81,8 @@ def a_worker(transactional_db: None, clean_redis: None, model_dir: Path) -> Iter
             command = processes.worker_command(queues, name, *options)
             child = stack.enter_context(processes.running(name, command, {**processes.database_env(database()), **(env or {})}))
             if ready:
-                assert processes.eventually(lambda: _is_ready(name), processes.START_S), processes.log_of(name)
+                processes.eventually(lambda: child.poll() is not None or _is_ready(name), processes.START_S)
+                assert _is_ready(name), processes.log_of(name)
             return child
 
         yield start

@@ -55,6 +55,7 @@ def _overview(_: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "conditions": conditions(facts),
         "depths": facts.depths,
+        "nodes": facts.nodes,
         "nodes_up": [node for node in facts.nodes if node.is_alive],
         "nodes_gone": [node for node in facts.nodes if not node.is_alive],
         "took": recent.took(),

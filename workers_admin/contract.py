@@ -13,7 +13,7 @@ def queue_json(depth: QueueDepth) -> dict[str, Any]:
     return {
         "name": depth.name,
         "waiting": depth.waiting,
-        "waiting_by_priority": None if by_priority is None else {str(band): by_priority[band] for band in sorted(by_priority, reverse=True)},
+        "waiting_by_priority": None if by_priority is None else _most_urgent_first(by_priority),
         "unacked": depth.unacked,
         "unpublished": depth.unpublished,
         "missing": depth.missing,
@@ -25,6 +25,10 @@ def queue_json(depth: QueueDepth) -> dict[str, Any]:
         "paused": depth.paused,
         "error": depth.broker_error or None,
     }
+
+
+def _most_urgent_first(by_priority: dict[int, int]) -> dict[str, int]:
+    return {str(priority): by_priority[priority] for priority in sorted(by_priority, reverse=True)}
 
 
 def worker_json(node: Node) -> dict[str, Any]:

@@ -122,8 +122,12 @@ def _expected(queue: str) -> Expected:
     jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME, state__in=OPEN)
     for job_id, state, publish_at in jobs.values_list("pk", "state", "publish_at").iterator():
         _add(expected, About(job_id), state == State.RUNNING, publish_at)
-    chunks = Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING])
-    for job_id, pk, attempt, state, publish_at in chunks.values_list("job_id", "pk", "attempt", "state", "publish_at").iterator():
+    chunks = Chunk.objects.filter(
+        job__queue=queue, job__state__in=OPEN, state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]
+    )
+    for job_id, pk, attempt, state, publish_at in chunks.values_list(
+        "job_id", "pk", "attempt", "state", "publish_at"
+    ).iterator():
         is_running = state == Chunk.State.RUNNING
         _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
     return expected

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from celery.signals import (
     celeryd_after_setup,
+    worker_before_create_process,
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
@@ -48,12 +49,16 @@ class Reporter:
             self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
             self._thread.start()
 
-    def end(self) -> None:
-        """Say goodbye: this process will report no more."""
+    def pause(self) -> None:
+        """No report is under way when this returns."""
         self._stop.set()
         vitals.changed.set()
-        if self._thread is not None:  # a report under way would take the goodbye back
+        if self._thread is not None:
             self._thread.join(LAST_REPORT_S)
+
+    def end(self) -> None:
+        """Say goodbye: this process will report no more."""
+        self.pause()
         workers.say_goodbye(vitals.name, vitals.host, os.getpid())
         say.workers_changed()
 
@@ -80,6 +85,8 @@ class Reporter:
         facts = vitals.as_facts(process)
         begins = {} if self._said else {"stop_asked": False}  # a number of a process is used again
         workers.report(vitals.name, os.getpid(), vitals.host, {**facts, **begins, "ended": False})
+        if begins and vitals.pool == PREFORK:  # the parent reported until its first child could
+            workers.say_goodbye(vitals.name, vitals.host, self._parent)
         if not vitals.stopping and workers.is_asked_to_stop(vitals.name, vitals.host, os.getpid()):
             self._stop_worker()
         said = {name: facts[name] for name in ("state", "job", "model_state", "processed")}
@@ -110,8 +117,13 @@ def on_init(sender: str, **_: Any) -> None:
 def on_setup(instance: Any, **_: Any) -> None:
     vitals.queues = list(instance.app.amqp.queues.consume_from)
     vitals.pool = instance.pool_cls.__module__.rsplit(".", 1)[-1]
-    if vitals.pool == PREFORK:  # its children run the tasks and report for themselves
-        reporter.end()
+    vitals.changed.set()
+
+
+@worker_before_create_process.connect
+def on_fork(**_: Any) -> None:
+    """From here on the children, who run the tasks, report for themselves. No thread of ours may hold a lock while it forks."""
+    reporter.pause()
 
 
 @worker_process_init.connect

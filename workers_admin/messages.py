@@ -44,7 +44,11 @@ def held(queue: str) -> Held:
     *bands, unacked = pipe.execute()
     delivered = (orjson.loads(entry) for entry in unacked)
     return Held(
-        waiting={priority: _all_about(map(orjson.loads, band)) for priority, band in zip(PRIORITIES, bands, strict=True) if band},
+        waiting={
+            priority: _all_about(map(orjson.loads, band))
+            for priority, band in zip(PRIORITIES, bands, strict=True)
+            if band
+        },
         unacked=_all_about(message for message, _, routing_key in delivered if routing_key == queue),
     )
 

@@ -40,7 +40,8 @@ class Frames:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._due: dict[str, float] = {}
         self._sent_at = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
 
     def add(self, change: Change) -> None:
         known = self._known.get(change.id)
@@ -72,9 +73,10 @@ class Frames:
             return
         at = max(min(self._due.values()), self._sent_at + FRAME_S)
         if self._timer:
-            if self._timer.when() <= at:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
+        self._timer_at = at  # uvloop's handle of a time gone by does not know its own
         self._timer = asyncio.get_running_loop().call_at(at, self._flush)
 
     def _flush(self) -> None:

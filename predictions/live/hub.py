@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -38,6 +39,15 @@ def owner_audience(owner_id: int) -> str:
     return f"owner:{owner_id}"
 
 
+async def is_set(event: asyncio.Event, within_s: float) -> bool:
+    """Python 3.11's wait_for loses a cancellation that comes together with the event; timeout does not."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Waiter:
     """Somebody who waits for one job to end."""
 
@@ -46,11 +56,7 @@ class Waiter:
 
     async def ended(self, timeout_s: float) -> bool:
         """True as soon as the job has ended, False where it has not within the time."""
-        try:
-            await asyncio.wait_for(self._ended.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return await is_set(self._ended, timeout_s)
 
     def wake(self) -> None:
         self._ended.set()
@@ -62,6 +68,7 @@ class Listener:
     def __init__(self, audience: str) -> None:
         self.audience = audience
         self.fell_behind = False
+        self.has_missed = False
         self._changes: dict[str, Change] = {}
         self._news = asyncio.Event()
 
@@ -72,11 +79,14 @@ class Listener:
             self._changes.clear()
         self._news.set()
 
+    def miss(self) -> None:
+        """Something may have been said that nobody here heard."""
+        self.has_missed = True
+        self._news.set()
+
     async def news(self, within_s: float) -> list[Change] | None:
         """The changes since the last call, as soon as there are any; None where there were none within the time."""
-        try:
-            await asyncio.wait_for(self._news.wait(), within_s)
-        except TimeoutError:
+        if not await is_set(self._news, within_s):
             return None
         self._news.clear()
         changes, self._changes = list(self._changes.values()), {}
@@ -94,7 +104,7 @@ class Hub:
         self._frames = Frames(self._fan_out)
         self._look_now = asyncio.Event()
         self._tasks = [
-            asyncio.create_task(subscription.listen([say.GROUP, say.CONSOLE_GROUP], self._hear, self._look_now.set)),
+            asyncio.create_task(subscription.listen([say.GROUP, say.CONSOLE_GROUP], self._hear, self._subscribed)),
             asyncio.create_task(self._keep_looking()),
         ]
 
@@ -139,6 +149,11 @@ class Hub:
         if not done.cancelled():
             done.exception()  # whoever asked has it; if all have left, nobody needs to be told
 
+    def _subscribed(self) -> None:
+        self._look_now.set()
+        for listener in chain.from_iterable(self._listeners.values()):
+            listener.miss()
+
     def _hear(self, message: dict[str, Any]) -> None:
         handle = getattr(self, str(message.get("type")).replace(".", "_"), None)
         try:
@@ -175,8 +190,7 @@ class Hub:
 
     async def _keep_looking(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY_S)
+            await is_set(self._look_now, LOOK_EVERY_S)
             self._look_now.clear()
             try:
                 await self._look()

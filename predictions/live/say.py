@@ -72,7 +72,8 @@ def _send(group: str, message: dict[str, Any]) -> None:
 async def _group_send(group: str, message: dict[str, Any]) -> None:
     global _pending
     try:
-        await asyncio.wait_for(_group_send_twice(group, message), GIVE_UP_S)
+        async with asyncio.timeout(GIVE_UP_S):
+            await _group_send_twice(group, message)
     except Exception as error:  # a hint that is lost costs a page its poll, never the work
         log.warning("A change could not be announced: %s", error or type(error).__name__)
     finally:

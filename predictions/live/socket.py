@@ -52,6 +52,9 @@ class Message:
     about: str
     text: str
 
+    def says_something(self) -> bool:
+        return bool(self.text.strip())
+
 
 class Screen(ABC):
     """What one socket shows to one viewer. Its methods run in a thread and may use the database."""
@@ -157,7 +160,10 @@ class LiveSocket(AsyncWebsocketConsumer):
                     raise Closed(FELL_BEHIND, "Too much changed at once. Connect again for a snapshot.")
                 await self._check_now_and_then(screen)
                 began = time.monotonic()
-                if changes is not None:
+                if listener.has_missed:
+                    listener.has_missed = False
+                    await self._show(await read(screen.first))
+                elif changes is not None:
                     await self._show(await self._shared(screen, changes))
                 elif glance.is_worth_it():
                     await self._show(await read(screen.later))
@@ -186,7 +192,7 @@ class LiveSocket(AsyncWebsocketConsumer):
         )
 
     async def _show(self, messages: Sequence[Message]) -> None:
-        for message in messages:
+        for message in filter(Message.says_something, messages):
             mark = hash(message.text)
             if self._sent.pop(message.about, None) != mark:
                 await self._send_in_time(message.text)
@@ -196,14 +202,16 @@ class LiveSocket(AsyncWebsocketConsumer):
 
     async def _send_in_time(self, text: str) -> None:
         try:
-            await asyncio.wait_for(self.send(text), SEND_WITHIN_S)
+            async with asyncio.timeout(SEND_WITHIN_S):
+                await self.send(text)
         except TimeoutError:
             raise Closed(FELL_BEHIND, "The messages were not read. Connect again for a snapshot.") from None
 
     async def _say_goodbye(self, code: int, reason: str) -> None:
         """A reader that does not read does not hear it either; then the server is left to cut the connection."""
         try:
-            await asyncio.wait_for(self.close(code, reason), GOODBYE_WITHIN_S)
+            async with asyncio.timeout(GOODBYE_WITHIN_S):
+                await self.close(code, reason)
         except TimeoutError:
             self._is_lost = True
             if self._caller:

@@ -50,7 +50,8 @@ async def _listen(groups: Iterable[str], hear: Hear, subscribed: Callable[[], No
 async def close() -> None:
     """Close the loop's connections to Redis. Done before `listen` is cancelled, or the layer tells a Redis that is away goodbye."""
     with suppress(Exception):
-        await asyncio.wait_for(get_channel_layer().flush(), CLOSE_S)
+        async with asyncio.timeout(CLOSE_S):
+            await get_channel_layer().flush()
 
 
 class _OneLine(logging.Filter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -17,16 +17,15 @@ from predictions.models import Job, Upload
 from predictions.submit_page import recent_context, sent_context
 
 SIGNED_OUT = "You have been signed out. What you wrote is still here: copy it, then reload the page to sign in again."
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[..., HttpResponse]
 
 
-def signed_in(view: View[P]) -> View[P]:
+def signed_in(view: View) -> View:
     """As login_required, but a script gets the sentence and not the page to sign in, so that no input is lost."""
     to_sign_in = login_required(view)
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if is_script(request) and not request.user.is_authenticated:
             return problem(request, NotSignedIn(SIGNED_OUT))
         return to_sign_in(request, *args, **kwargs)
@@ -34,11 +33,11 @@ def signed_in(view: View[P]) -> View[P]:
     return guarded
 
 
-def posted(view: View[P]) -> View[P]:
+def posted(view: View) -> View:
     """POST only; whoever reloads the address gets the page."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return view(request, *args, **kwargs) if request.method == "POST" else redirect("submit")
 
     return guarded

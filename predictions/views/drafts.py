@@ -57,7 +57,7 @@ def remove_draft(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 
 
 def _received(request: HttpRequest) -> Upload:
-    if not request.content_type.startswith("multipart/"):
+    if not (request.content_type or "").startswith("multipart/"):
         return uploading.receive(request.user, request.GET.get("name", ""), _blocks(request), card_of(request.GET))
     file = request.FILES.get("file")
     if file is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from predictions import pages
 from predictions.models import Job
+from predictions.views.signed_in import signed_in
 
 
 def job_or_404(request: HttpRequest, job_id: UUID) -> Job:
@@ -21,7 +21,7 @@ def job_or_404(request: HttpRequest, job_id: UUID) -> Job:
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     shown = job_or_404(request, job_id)
     context = pages.job_context(shown, request.user) | pages.result_rows_context(shown, request.GET)
@@ -30,7 +30,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """What moves on the page, for the poll where websockets are cut off."""
     return render(request, "predictions/_job.html", pages.job_context(job_or_404(request, job_id), request.user))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -13,11 +12,12 @@ from django.views.decorators.http import require_GET
 from predictions import pages
 from predictions.job_list import JobList
 from predictions.models import Job
+from predictions.views.signed_in import signed_in
 
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def jobs(request: HttpRequest) -> HttpResponse:
     shown = JobList(request.user, request.GET)
     return render(request, "predictions/jobs.html", pages.list_context(shown), status=200 if shown.is_valid else 422)
@@ -25,7 +25,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def rows(request: HttpRequest) -> HttpResponse:
     """The rows from `newest` on, as they are now; without it the first page."""
     shown = JobList(request.user, request.GET)
@@ -36,7 +36,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def new_rows(request: HttpRequest) -> HttpResponse:
     """What came after `newest`; a page that has no rows yet asks without."""
     shown = JobList(request.user, request.GET)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -38,7 +40,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
-    key = ApiKey.objects.filter(pk=key_id, owner=request.user).first()
+    key = _own(request).filter(pk=key_id).first()
     if key is None:
         raise Http404
     with transaction.atomic():
@@ -48,6 +50,10 @@ def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
     return redirect("keys")
 
 
+def _own(request: HttpRequest) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(owner=cast(User, request.user))
+
+
 def _page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
-    shown = {"keys": ApiKey.objects.filter(owner=request.user), "site": samples.site_of(request), **more}
+    shown = {"keys": _own(request), "site": samples.site_of(request), **more}
     return render(request, "predictions/keys.html", shown, status=status)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import PurePath
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
@@ -18,11 +17,12 @@ from predictions import pages, result_files
 from predictions.errors import Refused
 from predictions.models import Job, Kind
 from predictions.views.job import job_or_404
+from predictions.views.signed_in import signed_in
 
 
 @require_GET
 @never_cache
-@login_required
+@signed_in
 def rows(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The first rows by the page's choice of class and order."""
     job = job_or_404(request, job_id)
@@ -30,7 +30,7 @@ def rows(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_GET
-@login_required
+@signed_in
 def result(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     job = _batch_or_404(request, job_id)
     try:
@@ -41,7 +41,7 @@ def result(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 
 
 @require_GET
-@login_required
+@signed_in
 def rejected(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     job = _batch_or_404(request, job_id)
     try:

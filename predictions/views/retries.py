@@ -6,7 +6,6 @@ from collections import Counter
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,23 +15,25 @@ from django_htmx.http import HttpResponseClientRedirect
 from predictions import audit, pages, submission
 from predictions.errors import Refused
 from predictions.models import Job
+from predictions.views.answers import is_script
 from predictions.views.job import job_or_404
 from predictions.views.selection import back_to_list, selected_jobs
+from predictions.views.signed_in import signed_in
 
 
 @require_POST
-@login_required
+@signed_in
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = job_or_404(request, job_id)
     try:
         again = _retry(request, job)
     except Refused as refused:
         return _refused(request, job, refused)
-    return HttpResponseClientRedirect(again.get_absolute_url()) if request.htmx else redirect(again)
+    return HttpResponseClientRedirect(again.get_absolute_url()) if is_script(request) else redirect(again)
 
 
 @require_POST
-@login_required
+@signed_in
 def retry_selected(request: HttpRequest) -> HttpResponse:
     counts = Counter(_retry_or_reason(request, job) for job in selected_jobs(request))
     queued = counts.pop("", 0)
@@ -63,7 +64,9 @@ def _retry_or_reason(request: HttpRequest, job: Job) -> str:
 
 
 def _refused(request: HttpRequest, job: Job, refused: Refused) -> HttpResponse:
-    if request.htmx:
-        return render(request, "predictions/_job.html", pages.job_context(job, request.user, refused), status=refused.status)
+    if is_script(request):
+        return render(
+            request, "predictions/_job.html", pages.job_context(job, request.user, refused), status=refused.status
+        )
     messages.error(request, refused.detail)
     return redirect(job)

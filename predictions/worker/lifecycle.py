@@ -37,6 +37,9 @@ def stop(**_: Any) -> None:
 
 def load(ref: str | None = None) -> Model | None:
     """The model, or None with its sentence in the vitals."""
+    if ref and ref not in models.refs() and vitals.model_state == "ready":
+        vitals.model_state = "loading"  # nothing can be scored meanwhile
+        vitals.changed.set()
     try:
         model = models.get(ref)
     except ModelRefused as refused:

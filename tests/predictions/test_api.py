@@ -108,7 +108,9 @@ def test_a_wait_that_is_out_of_range_is_422(caller: Caller, job: Job, wait: str)
     assert answer.status_code == 422 and f"not '{wait}'" in detail(answer)
 
 
-def test_the_list_is_newest_first_and_its_pages_join(caller: Caller, user: Any, digits: ModelCard, redis_server: Any) -> None:
+def test_the_list_is_newest_first_and_its_pages_join(
+    caller: Caller, user: Any, digits: ModelCard, redis_server: Any
+) -> None:
     ids = [str(submit_digit(user, digits).pk) for _ in range(5)]
     first = JobsOut.model_validate(caller.get("/jobs?limit=2").json())
     second = JobsOut.model_validate(caller.get(f"/jobs?limit=2&cursor={first.next}").json())
@@ -117,7 +119,9 @@ def test_the_list_is_newest_first_and_its_pages_join(caller: Caller, user: Any, 
     assert third.next is None
 
 
-def test_the_list_is_filtered_by_status_kind_queue_and_model(caller: Caller, user: Any, digits: ModelCard, job: Job) -> None:
+def test_the_list_is_filtered_by_status_kind_queue_and_model(
+    caller: Caller, user: Any, digits: ModelCard, job: Job
+) -> None:
     batch = submit_rows(user, digits, rows=2)
     finish(job)
 
@@ -200,7 +204,12 @@ def test_the_short_answer_of_an_expired_job_has_no_result(caller: Caller, job: J
 def test_the_models_are_listed_with_their_labels(caller: Caller, digits: ModelCard) -> None:
     models = ModelsOut.model_validate(caller.get("/models").json())
     digits_model = next(model for model in models.items if model.name == "digits")
-    assert (digits_model.default, digits_model.width, digits_model.labels[3], digits_model.served_by) == (True, 64, "3", [])
+    assert (digits_model.default, digits_model.width, digits_model.labels[3], digits_model.served_by) == (
+        True,
+        64,
+        "3",
+        [],
+    )
 
 
 @pytest.mark.parametrize("path", ["", "/", "/nope", "/jobs/", "/%00", "/jobs/x/nope"])
@@ -209,8 +218,12 @@ def test_an_unknown_path_is_a_problem_and_not_a_page(caller: Caller, path: str) 
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [("PUT", "/predict", "POST"), ("DELETE", "/jobs", "GET"), ("POST", "/docs", "GET")])
-def test_a_method_that_is_not_allowed_is_405_with_those_that_are(caller: Caller, method: str, path: str, allowed: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"), [("PUT", "/predict", "POST"), ("DELETE", "/jobs", "GET"), ("POST", "/docs", "GET")]
+)
+def test_a_method_that_is_not_allowed_is_405_with_those_that_are(
+    caller: Caller, method: str, path: str, allowed: str
+) -> None:
     answer = caller.call(method, path)
     assert (answer.status_code, answer["Allow"], answer["Content-Type"]) == (405, allowed, "application/problem+json")
 
@@ -225,7 +238,9 @@ def test_a_host_that_is_not_ours_is_a_problem_for_a_program(caller: Caller) -> N
     assert int(answer["Content-Length"]) == len(answer.content)
 
 
-def test_a_fault_of_ours_is_500_without_a_traceback(caller: Caller, user: Any, digits: ModelCard, redis_server: Any) -> None:
+def test_a_fault_of_ours_is_500_without_a_traceback(
+    caller: Caller, user: Any, digits: ModelCard, redis_server: Any
+) -> None:
     batch = submit_rows(user, digits, rows=2)
     caller.post(f"/jobs/{batch.pk}/revoke")
     Job.objects.filter(pk=batch.pk).update(state=State.SUCCEEDED)

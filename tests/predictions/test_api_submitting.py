@@ -14,7 +14,7 @@ from django.db import connection
 from predictions import keys, outcomes
 from predictions.api_schemas import JobOut
 from predictions.model_cards import ModelCard
-from predictions.models import Job, State, Upload
+from predictions.models import Job, Upload
 from tests.predictions.calling import Caller, detail
 from tests.predictions.jobs import SUCCESS, claimed, csv_of
 from tests.processes import eventually
@@ -42,8 +42,8 @@ def with_renamed_jobs() -> Iterator[None]:
         cursor.execute("ALTER TABLE put_away RENAME TO predictions_job")
 
 
-def kept_inputs() -> list[Path]:
-    return [path for path in (django_settings.DATA_DIR / "files" / "uploads").rglob("*.csv")]
+def kept_inputs() -> set[Path]:
+    return set((django_settings.DATA_DIR / "files" / "uploads").rglob("*.csv"))
 
 
 def test_a_bare_list_is_accepted_and_the_answer_says_where_the_job_is(caller: Caller, vector: list[float]) -> None:
@@ -67,7 +67,9 @@ def test_a_byte_order_mark_and_utf_16_are_read(caller: Caller, vector: list[floa
     assert [caller.post("/predict", body).status_code for body in bodies] == [202, 202]
 
 
-@pytest.mark.parametrize("body", [b"", b"[1,", b"\x80", b"[" * 2000 + b"]" * 2000, b"[1e400]", b"[NaN]", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[1,", b"\x80", b"[" * 2000 + b"]" * 2000, b"[1e400]", b"[NaN]", b"\xff\xfe\x00"]
+)
 def test_what_cannot_be_read_is_400(caller: Caller, body: bytes) -> None:
     answer = caller.post("/predict", body)
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
@@ -85,7 +87,9 @@ def test_what_cannot_be_read_is_400(caller: Caller, body: bytes) -> None:
         (None, "The input must be a list of 64 numbers, not null."),
     ],
 )
-def test_what_is_not_valid_is_422_with_a_sentence(caller: Caller, digits: ModelCard, body: object, sentence: str) -> None:
+def test_what_is_not_valid_is_422_with_a_sentence(
+    caller: Caller, digits: ModelCard, body: object, sentence: str
+) -> None:
     answer = caller.post("/predict", body)
     assert (answer.status_code, detail(answer)) == (422, sentence)
 
@@ -97,10 +101,11 @@ def test_every_wrong_place_is_named_up_to_a_hundred_with_the_whole_count(caller:
 
 
 def test_nothing_is_stored_by_a_request_that_is_refused(caller: Caller, digits: ModelCard) -> None:
+    before = kept_inputs()
     caller.post("/predict", [1])
     caller.send_file(csv_of(digits, 2) + b"1,2\n")
     caller.post("/batch-predict", csv_of(digits, 2), "text/csv", Idempotency_Key="two words")
-    assert not Job.objects.exists() and not Upload.objects.exists() and not kept_inputs()
+    assert not Job.objects.exists() and not Upload.objects.exists() and kept_inputs() == before
 
 
 @pytest.mark.parametrize("path", ["/predict", "/batch-predict"])

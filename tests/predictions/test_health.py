@@ -59,7 +59,9 @@ def test_a_worker_that_still_loads_its_model_is_not_ready(whole: None) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_says_why(whole: None) -> None:
-    Worker.objects.filter(name="realtime@here").update(model_state="failed", model_error="The file does not match its card.")
+    Worker.objects.filter(name="realtime@here").update(
+        model_state="failed", model_error="The file does not match its card."
+    )
     assert faults() == ["The file does not match its card."]
 
 

@@ -14,6 +14,7 @@ from channels.layers import get_channel_layer
 
 from predictions import leases, outcomes, revocation
 from predictions.live import hub, say
+from predictions.live.frames import Change
 from predictions.live.hub import Listener, owner_audience
 from predictions.models import Job, Kind, State, new_id, utc_now
 from predictions.outcomes import Ending
@@ -160,11 +161,12 @@ async def test_an_older_version_is_not_passed_on(live: hub.Hub) -> None:
 
 
 async def test_the_first_change_after_quiet_goes_out_at_once(live: hub.Hub) -> None:
-    job_id = new_id()
-    with hub.listening(hub.job_audience(job_id)) as listener:
-        live.jobs_changed(hint(job_id, 1))
-        (at, _), *_ = await all_news(listener, 0.1)
-    assert at < 0.03
+    took = []
+    for job_id in (new_id() for _ in range(5)):
+        with hub.listening(hub.job_audience(job_id)) as listener:
+            live.jobs_changed(hint(job_id, 1))
+            took += [at for at, _ in await all_news(listener, 0.1)]
+    assert min(took) < 0.02  # on a busy machine a single one may take longer
 
 
 async def test_changes_of_state_in_a_row_go_out_in_frames(live: hub.Hub) -> None:
@@ -253,6 +255,13 @@ async def test_the_hub_hears_again_after_redis_was_killed(settings: Any, user: A
         await get_channel_layer().flush()
 
 
+async def test_who_listens_before_the_hub_hears_is_told_to_look_again(clean_redis: None) -> None:
+    with hub.listening(hub.ALL) as listener:
+        assert await listener.news(SOON_S) == []
+        assert listener.has_missed
+    await hub.stop()
+
+
 async def test_the_hub_hears_once_a_redis_that_was_not_there_has_come(settings: Any, user: Any) -> None:
     port = free_port()
     settings.CHANNEL_LAYERS = {
@@ -284,3 +293,13 @@ async def test_a_hub_that_is_stopped_leaves_no_task_behind(clean_redis: None) ->
     await hub.stop()
     await get_channel_layer().flush()
     assert asyncio.all_tasks() == before
+
+
+async def test_who_leaves_just_as_news_arrives_is_gone() -> None:
+    listener = Listener(hub.ALL)
+    reading = asyncio.create_task(listener.news(SOON_S))
+    await asyncio.sleep(0.01)
+    listener.hear([Change(str(new_id()), 1, 1, "queued", 0)])
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading

@@ -183,3 +183,15 @@ def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silen
     assert eventually(lambda: [node.name.split("@")[0][:5] for node in workers.nodes()] == ["batch"])
     end(killed, signal.SIGKILL)
     assert eventually(lambda: [node.state for node in workers.nodes()] == ["silent"], 20)
+
+
+def test_a_frozen_redis_does_not_hold_up_a_rescue(redis_server: Any, a_worker: StartWorker, steward: Any, user: Any, digits: ModelCard) -> None:
+    worker = a_worker("batch")
+    job = submit_endless(user, digits)
+    assert eventually(lambda: Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).exists())
+    redis_server.send_signal(signal.SIGSTOP)
+    try:
+        end(worker, signal.SIGKILL)
+        assert eventually(lambda: Chunk.objects.filter(job=job, state=Chunk.State.RESERVED, crashes=1).exists(), 25)
+    finally:
+        redis_server.send_signal(signal.SIGCONT)

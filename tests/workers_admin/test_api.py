@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from tests.predictions.calling import Caller, detail
 from workers_admin.api_schemas import QueuesOut, WorkersOut
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FACTS = {"queues": ["realtime"], "state": "busy", "model": "digits@1", "model_state": "ready", "started": utc_now()}
+BEGUN = utc_now() - timedelta(hours=1)
+FACTS = {"queues": ["realtime"], "state": "busy", "model": "digits@1", "model_state": "ready", "started": BEGUN}
 
 
 def report(pid: int = 7, **facts: Any) -> None:
@@ -39,7 +41,13 @@ def test_the_queues_are_shown_as_the_contract_says(staff: Any, clean_redis: None
 def test_a_worker_is_shown_as_it_reports_itself(staff: Any) -> None:
     report(job="01", processed=4, memory_bytes=100)
     (worker,) = WorkersOut.model_validate(Caller(staff).get("/workers").json()).items
-    assert (worker.name, worker.pid, worker.state, worker.processed, worker.job) == ("realtime@here", 7, "busy", 4, "01")
+    assert (worker.name, worker.pid, worker.state, worker.processed, worker.job) == (
+        "realtime@here",
+        7,
+        "busy",
+        4,
+        "01",
+    )
 
 
 def test_the_processes_of_one_name_are_one_worker(staff: Any) -> None:

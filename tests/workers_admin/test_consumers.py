@@ -9,6 +9,7 @@ from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from django.contrib.auth.models import Permission
 
+from predictions import audit
 from predictions.live import hub, say
 from predictions.live.socket import NOT_FOUND, NOT_PERMITTED, NOT_SIGNED_IN
 from tests.predictions.jobs import submit_digit
@@ -52,7 +53,9 @@ async def test_who_holds_the_permission_sees_the_console(user: Any) -> None:
         assert "realtime" in await queued_in(socket)
 
 
-async def test_a_new_job_is_counted_at_once(staff: Any, user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_job_is_counted_at_once(
+    staff: Any, user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workers_admin.consumers.ConsoleScreen.refresh_s", 60.0)
     async with opened(router, JSON, await headers_of(staff)) as socket:
         assert (await queued_in(socket))["realtime"] == 0
@@ -60,7 +63,9 @@ async def test_a_new_job_is_counted_at_once(staff: Any, user: Any, digits: Any, 
         assert (await queued_in(socket))["realtime"] == 1
 
 
-async def test_without_news_it_is_looked_at_again(staff: Any, user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_news_it_is_looked_at_again(
+    staff: Any, user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(router, JSON, await headers_of(staff)) as socket:
         await queued_in(socket)
         monkeypatch.setattr(say, "_say_jobs", lambda ids: None)
@@ -70,6 +75,7 @@ async def test_without_news_it_is_looked_at_again(staff: Any, user: Any, digits:
 
 @pytest.mark.parametrize("view", VIEWS)
 async def test_each_page_of_the_console_gets_fragments(staff: Any, view: str) -> None:
+    await in_thread(audit.write, staff, "revoke", "job 1", "revoked")
     async with opened(router, f"/ws/console/?view={view}", await headers_of(staff)) as socket:
         assert (await socket.text()).lstrip().startswith("<hx-partial ")
 

@@ -92,7 +92,9 @@ def test_missing_and_stale_do_not_hide_each_other(user: Any, digits: ModelCard) 
     assert (depth_of().missing, depth_of().stale) == (1, 1) and gone
 
 
-def test_of_too_many_messages_only_the_excess_is_told(user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_messages_only_the_excess_is_told(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(depths, "TOLD_APART", 1)
     first, *_ = [published(submit_digit(user, digits)) for _ in range(3)]
     assert (depth_of().waiting, depth_of().missing, depth_of().stale) == (3, 0, 0)
@@ -125,7 +127,9 @@ def test_the_oldest_wait_is_that_of_the_oldest_queued_job(user: Any, digits: Mod
     assert 0 <= (depth_of().oldest_wait_s or 0) < 30
 
 
-def test_without_redis_the_database_is_told_and_the_rest_is_unknown(user: Any, digits: ModelCard, settings: Any) -> None:
+def test_without_redis_the_database_is_told_and_the_rest_is_unknown(
+    user: Any, digits: ModelCard, settings: Any
+) -> None:
     published(submit_digit(user, digits))
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     broker.client.cache_clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,7 +15,9 @@ from predictions import dispatch, expiry, recovery, ticks
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
-CHORES_EVERY = 10
+CHORES_EVERY_S = 10.0
+STOP_S = 10.0
+Duty = Callable[[], Any]
 
 
 class Command(BaseCommand):
@@ -25,41 +27,46 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        steward = Steward()
-        while not stop.wait(EVERY_S):
-            steward.look()
+        loops = [Loop(name, duties, every_s, stop) for name, duties, every_s in rounds()]
+        for loop in loops:
+            loop.start()
+        stop.wait()
+        for loop in loops:
+            loop.join(STOP_S)
 
 
-class Steward:
-    """The loop's memory between two looks."""
+def rounds() -> list[tuple[str, Sequence[Duty], float]]:
+    """What is done how often. What talks to the broker stands apart: a frozen Redis must not hold up a rescue."""
+    patience, memory, sender = recovery.Patience(), recovery.Memory(), dispatch.Sender()
 
-    def __init__(self) -> None:
-        self._sender = dispatch.Sender()
-        self._patience = recovery.Patience()
-        self._memory = recovery.Memory()
-        self._looks = 0
-
-    def look(self) -> None:
-        """One look. Each duty stands alone: that one fails keeps no other from being done."""
-        self._looks += 1
-        self._do(self._rescue)
-        self._do(recovery.end_stopped)
-        self._do(self._memory.check)
-        self._do(lambda: recovery.publish_due(self._sender))
-        self._do(expiry.expire_results)
-        if self._looks % CHORES_EVERY == 0:
-            for chore in (expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers):
-                self._do(chore)
-
-    def _rescue(self) -> None:
-        """The tick comes first: if the database was shut to us, it was to the living as well."""
-        if self._patience.may_reap(ticks.tick("steward")):
+    def rescue() -> None:
+        # The tick comes first: if the database was shut to us, it was to the living as well.
+        if patience.may_reap(ticks.tick("steward")):
             recovery.reap()
 
-    @staticmethod
-    def _do(duty: Callable[[], Any]) -> None:
+    return [
+        ("rescue", (rescue, recovery.end_stopped, expiry.expire_results), EVERY_S),
+        ("publish", (memory.check, lambda: recovery.publish_due(sender)), EVERY_S),
+        ("chores", (expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers), CHORES_EVERY_S),
+    ]
+
+
+class Loop(threading.Thread):
+    """Does its duties again and again. Each stands alone: that one fails keeps no other from being done."""
+
+    def __init__(self, name: str, duties: Sequence[Duty], every_s: float, stop: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self._duties, self._every_s, self._stop_asked = duties, every_s, stop
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(self._every_s):
+            for duty in self._duties:
+                self._do(duty)
+        connection.close()
+
+    def _do(self, duty: Duty) -> None:
         try:
             duty()
         except Exception:
-            log.exception("A duty failed; it is tried again in a second")
+            log.exception("A duty of %s failed; it is tried again", self.name)
             connection.close()

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from predictions import files, revocation, submission, uploading
+from predictions.model_cards import ModelCard
+from predictions.models import Chunk, Job, State
+from predictions.submission import Wishes
+from predictions.worker import part
+from predictions.worker.runtime import Model, models
+from tests.predictions.jobs import claimed_chunk, csv_of, now, submit_rows
+
+pytestmark = pytest.mark.django_db
+
+
+class Broken:
+    """A device that fails: what torch raises is a plain RuntimeError."""
+
+    device = "cuda:0"
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+
+    def probabilities(self, _: Any) -> Any:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.fixture
+def model(digits: ModelCard) -> Model:
+    return models.get(digits.ref)
+
+
+def result_of(job: Job) -> bytes:
+    chunk = Chunk.objects.get(job=job)
+    return files.read(files.result_key(job.pk, 0, chunk.result_attempt or 0))
+
+
+def a_file_with_a_bad_row(user: Any, card: ModelCard, on_bad_row: str) -> Job:
+    lines = csv_of(card, 4).split(b"\n")
+    lines[2] = b"=cmd()" + lines[2][1:]
+    upload = uploading.receive(user, "bad.csv", [b"\n".join(lines)], card)
+    return submission.submit_batch(user, upload, Wishes(on_bad_row=on_bad_row))[0]
+
+
+def test_each_row_has_its_line_in_the_inputs_order(user: Any, digits: ModelCard, model: Model) -> None:
+    job = submit_rows(user, digits, rows=10)
+    assert part.work_on(claimed_chunk(job), model) == State.SUCCEEDED
+    assert [line.split(b",")[:3] for line in result_of(job).splitlines()] == [
+        [str(row + 1).encode(), str(row).encode(), str(row).encode()] for row in range(10)
+    ]
+
+
+def test_the_summary_counts_classes_and_confidences(user: Any, digits: ModelCard, model: Model) -> None:
+    job = submit_rows(user, digits, rows=20)
+    part.work_on(claimed_chunk(job), model)
+    summary = now(job).summary or {}
+    assert summary["classes"] == {str(digit): 2 for digit in range(10)} and sum(summary["confidence_histogram"]) == 20
+
+
+def test_a_bad_row_that_is_skipped_is_written_apart_with_its_line_and_reason(user: Any, digits: ModelCard, model: Model) -> None:
+    job = a_file_with_a_bad_row(user, digits, "skip")
+    assert part.work_on(claimed_chunk(job), model) == State.SUCCEEDED
+    rejected = files.read(files.rejected_key(job.pk, 0, 1)).decode()
+    assert rejected.startswith("3,2,pixel_0_0,'=cmd()") and "is not a number" in rejected
+    assert [line.split(b",")[0] for line in result_of(job).splitlines()] == [b"1", b"3", b"4"]
+
+
+def test_a_bad_row_found_while_scoring_fails_the_job_that_wants_all(user: Any, digits: ModelCard, model: Model) -> None:
+    job = a_file_with_a_bad_row(user, digits, "reject")
+    assert part.work_on(claimed_chunk(job), model) == State.FAILED
+    assert (now(job).error or {})["errors"][0]["line"] == 3
+
+
+def test_a_revoked_part_stops_before_its_next_block_and_ends_the_job(user: Any, digits: ModelCard, model: Model) -> None:
+    job = submit_rows(user, digits, rows=10)
+    claim = claimed_chunk(job)
+    revocation.revoke(job, user)
+    assert part.work_on(claim, model) == State.REVOKED and now(job).done == 0
+
+
+def test_a_device_that_fails_is_given_one_more_try_and_then_the_job_fails(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=4)
+    assert part.work_on(claimed_chunk(job), Broken(digits)) is None  # type: ignore[arg-type]
+    assert part.work_on(claimed_chunk(job), Broken(digits)) == State.FAILED  # type: ignore[arg-type]
+    assert now(job).error == {"code": "device_error", "message": "CUDA error: an illegal memory access was encountered"}
+
+
+def test_an_attempt_that_was_fenced_off_changes_nothing(user: Any, digits: ModelCard, model: Model) -> None:
+    claim = claimed_chunk(submit_rows(user, digits, rows=4))
+    Chunk.objects.update(attempt=5)
+    assert part.work_on(claim, model) is None and now(claim.job).done == 0
