@@ -15,19 +15,7 @@ from predictions.read_only_admin import ReadOnlyAdmin
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id",
-        "page",
-        "state",
-        "kind",
-        "model",
-        "queue",
-        "priority",
-        "owner",
-        "created",
-        "finished",
-        "worker",
-    )
+    list_display = ("id", "state", "kind", "model", "priority", "owner", "created", "finished", "worker")
     list_filter = ("state", "kind")
     list_select_related = ("owner",)
     search_fields = ("=id",)

@@ -20,7 +20,7 @@ DRAFT_LIVES = timedelta(hours=1)
 
 def expire_results() -> int:
     """Remove the results whose time has come, at most 200; returns how many jobs lost theirs."""
-    ripe = Job.objects.filter(expires__lt=Now(), state__in=[State.SUCCEEDED, State.FAILED, State.REVOKED], kept=False)
+    ripe = Job.objects.filter(expires__lt=Now(), kept=False)
     jobs = list(ripe.order_by("expires")[:AT_ONCE])
     return sum(expire(job) for job in jobs)
 

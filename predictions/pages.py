@@ -42,7 +42,6 @@ def list_context(shown: JobList) -> dict[str, Any]:
         "jobs": jobs,
         "viewer": shown.viewer,
         "models": [card.ref for card in model_cards.cards()],
-        "newest": jobs[0].pk if jobs else None,
         "next_url": f"?{shown.query(before=str(next_))}" if next_ else "",
         "first_url": f"?{shown.query(before='')}" if shown.chosen.get("before") else "",
         "gathers_known": bool(shown.chosen.get("before")) or shown.is_filtered,

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  generic only to the type checker
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only to the type checker
     """Nothing can be added, changed or deleted, by nobody."""
 
     show_full_result_count = False

@@ -7,10 +7,13 @@
   // While the pointer or the focus is in a list, or boxes are checked, no row moves: new ones come in below, and one that left is dimmed.
   const isHeld = (body) => body.matches(":hover") || body.contains(document.activeElement) || body.querySelector(":checked");
 
+  // Its box stays: whoever chose the job still wants it stopped, wherever it is now.
   function asGone(row) {
     const gone = row.cloneNode(true);
     gone.classList.add("is-gone");
-    for (const control of all("input, button[type=submit]", gone)) control.disabled = true;
+    for (const chip of all(".chip", gone)) chip.replaceWith(Object.assign(document.createElement("span"), { className: "chip chip-off", textContent: "Moved on" }));
+    for (const clock of all("time[data-elapsed]", gone)) clock.removeAttribute("data-elapsed");
+    for (const box of all("[data-will]", gone)) box.dataset.will = "left";
     return gone;
   }
 
@@ -31,6 +34,7 @@
     never: (n) => `${n} ${n === 1 ? "waits and never starts" : "wait and never start"}`,
     keeps: (n) => `${n} ${n === 1 ? "runs, stops after the block in hand and keeps its finished rows" : "run, stop after the block in hand and keep their finished rows"}`,
     drops: (n) => `${n} ${n === 1 ? "runs and keeps no result" : "run and keep no result"}`,
+    left: (n) => `${n} ${n === 1 ? "has left this list and is" : "have left this list and are"} stopped if still running`,
   };
 
   function describe() {

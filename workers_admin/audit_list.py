@@ -11,7 +11,7 @@ from django import forms
 from predictions.audit import Audit
 
 PAGE = 50
-ACTIONS_LOOKED_AT = 5_000
+ACTIONS_LOOKED_AT = 1_000
 
 
 class FilterForm(forms.Form):

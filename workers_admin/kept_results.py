@@ -12,8 +12,7 @@ from predictions.models import Job, State, utc_now
 from workers_admin.recent import Counted
 
 SOON = timedelta(hours=1)
-SHOWN = 25
-HAVING_RESULTS = (State.SUCCEEDED, State.FAILED, State.REVOKED)
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Removed:
 
 def expiring() -> tuple[list[Job], Counted]:
     """The next to go within the hour, and how many there are."""
-    soon = Job.objects.filter(expires__lt=utc_now() + SOON, state__in=HAVING_RESULTS, kept=False)
+    soon = Job.objects.filter(expires__lt=utc_now() + SOON, kept=False)
     number = soon[: COUNTED + 1].aggregate(number=Count("pk"))["number"]
     return _shown(soon.order_by("expires")), Counted(min(number, COUNTED), number > COUNTED)
 

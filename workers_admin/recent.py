@@ -12,7 +12,7 @@ from predictions.models import Job, State, utc_now
 from predictions.queues import PRIORITIES, QUEUES
 
 WINDOW = timedelta(minutes=5)
-LOOKED_AT = 1_000
+LOOKED_AT = 500
 SHOWN = 10
 Times = tuple[datetime, datetime, datetime]
 
@@ -37,7 +37,7 @@ class Counted:
 
 
 def took() -> list[Took]:
-    """By queue, over the newest thousand jobs that ended in the last five minutes."""
+    """By queue, over the newest 500 jobs that ended in the last five minutes."""
     ended = Job.objects.filter(finished__gt=utc_now() - WINDOW, started__isnull=False).order_by("-finished")
     rows = list(ended.values_list("queue", "created", "started", "finished")[:LOOKED_AT])
     by_queue: dict[str, list[Times]] = {queue: [] for queue in QUEUES}
@@ -66,7 +66,7 @@ def percentiles(ordered: list[float]) -> tuple[float, float] | None:
 
 
 def failures() -> Counted:
-    """How many of the newest thousand failed jobs failed in the last five minutes."""
+    """How many of the newest 500 failed jobs failed in the last five minutes."""
     newest = Job.objects.filter(state=State.FAILED).order_by("-pk")[:LOOKED_AT]
     since = utc_now() - WINDOW
     number = sum(finished is not None and finished > since for finished in newest.values_list("finished", flat=True))

@@ -16,7 +16,7 @@ from predictions.errors import Refused
 from predictions.forms import card_of, json_request, vector_request
 from predictions.json_bodies import Request
 from predictions.models import Job
-from predictions.submit_page import sent_context
+from predictions.submit_page import recent_context, sent_context
 from predictions.views.answers import accepted, page, posted, problem, refused, signed_in
 
 
@@ -44,9 +44,9 @@ def submit_json(request: HttpRequest) -> HttpResponse:
 @never_cache
 @signed_in
 def sent(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The card of one job: for a page without a websocket, and for what happened before it listened."""
+    """The card of one job and the list: for a page without a websocket, and for news that was there before the card."""
     job = get_object_or_404(Job.objects.of(request.user), pk=job_id)
-    return render(request, "predictions/_sent.html", sent_context(job, request.user))
+    return render(request, "predictions/_sent_now.html", sent_context(job, request.user) | recent_context(request.user))
 
 
 @require_GET

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from predictions import worker as worker_package
 from tests.conftest import StartWorker
+from tests.journeys.conftest import Complaints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DIGITS_CSV = Path(worker_package.__file__).parent.parent / "demo" / "digits.csv"
@@ -67,12 +68,14 @@ def test_draw_a_digit_score_a_file_revoke_and_sign_out(a_worker: StartWorker, ad
     assert page.goto(f"{web}/jobs/").url.startswith(f"{web}/sign-in/")  # type: ignore[union-attr]
 
 
-def test_bad_input_is_named_beside_the_field_and_kept(admin_page: Page) -> None:
+def test_bad_input_is_named_beside_the_field_and_kept(admin_page: Page, complaints: Complaints) -> None:
+    complaints.expected = ("status of 422",)
+    typed = ", ".join(["0"] * 63 + ["three"])
     page = admin_page
-    page.locator("#vector").fill("1, 2, three")
+    page.locator("#vector").fill(typed)
     page.get_by_role("button", name="Predict").click()
-    expect(page.locator("#vector-problem")).to_contain_text("three")
-    expect(page.locator("#vector")).to_have_value("1, 2, three")
+    expect(page.locator("#vector-problem")).to_contain_text("'three' is not a number")
+    expect(page.locator("#vector")).to_have_value(typed)
 
 
 def test_the_bad_cells_of_a_file_are_named_by_line_and_column(admin_page: Page, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_every_page_is_accessible(
     page = admin_page
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
+    complaints.expected = ("status of 404",)  # /no-such-page/ is asked for on purpose
     found = []
     for path in [*PAGES, *(job.get_absolute_url() for job in jobs_of_every_state)]:
         page.goto(web + path)
@@ -50,7 +51,6 @@ def test_every_page_is_accessible(
         found += [f"{path}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in page.evaluate(RUN_AXE)]
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             found.append(f"{path}: scrolls sideways at {width}")
-    complaints.heard = [words for words in complaints.heard if "404" not in words]  # /no-such-page/ is asked for on purpose
     assert found == []
 
 

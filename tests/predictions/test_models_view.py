@@ -17,7 +17,7 @@ from predictions.templatetags import pictures, quantities
 
 
 @pytest.fixture
-def page(client: Client, user: Any, digits: ModelCard) -> Client:
+def ana(client: Client, user: Any, digits: ModelCard) -> Client:
     client.force_login(user)
     return client
 
@@ -31,13 +31,13 @@ def a_run(owner: Any, took_s: float, ended_ago: timedelta = timedelta(minutes=1)
     )
 
 
-def test_a_model_s_card_names_its_version_hash_and_examples(page: Client, digits: ModelCard) -> None:
-    text = page.get("/models/").content.decode()
+def test_a_model_s_card_names_its_version_hash_and_examples(ana: Client, digits: ModelCard) -> None:
+    text = ana.get("/models/").content.decode()
     wanted = ("digits@1", digits.sha256, "pixel_7_7", "?model=digits%401&amp;example=9", "the default model")
     assert [part for part in wanted if part not in text] == []
 
 
-def test_a_model_s_card_names_the_workers_that_hold_it(page: Client) -> None:
+def test_a_model_s_card_names_the_workers_that_hold_it(ana: Client) -> None:
     facts = {
         "queues": ["realtime"],
         "state": "idle",
@@ -46,7 +46,7 @@ def test_a_model_s_card_names_the_workers_that_hold_it(page: Client) -> None:
         "started": "2026-01-01T00:00:00Z",
     }
     workers.report("gpu1@here", 1, "here", facts)
-    assert b"gpu1@here" in page.get("/models/").content
+    assert b"gpu1@here" in ana.get("/models/").content
 
 
 def test_the_median_is_of_the_last_24_hours(user: Any) -> None:
@@ -78,7 +78,7 @@ def test_others_do_not_see_paths(client: Client, user: Any, broken_model: None) 
     assert b"card.json" not in client.get("/models/").content
 
 
-def test_the_guide_s_python_is_python(page: Client, digits: ModelCard) -> None:
+def test_the_guide_s_python_is_python(ana: Client, digits: ModelCard) -> None:
     of_vector, of_file = (
         samples.of_example("http://site", digits),
         samples.of_file("http://site", 'it\'s; "a".csv', digits.ref, 1, "skip"),
@@ -92,8 +92,8 @@ def test_the_guide_s_curl_is_read_by_a_shell_as_meant(digits: ModelCard) -> None
     assert words[-1] == 'file=@"it\'s; a.csv"'
 
 
-def test_the_guide_names_this_host(page: Client) -> None:
-    text = page.get("/api/", headers={"Host": "localhost"}).content.decode()
+def test_the_guide_names_this_host(ana: Client) -> None:
+    text = ana.get("/api/", headers={"Host": "localhost"}).content.decode()
     assert "curl http://localhost/api/v1/predict" in text
     assert "ws://localhost/ws/jobs/$ID/" in text
 

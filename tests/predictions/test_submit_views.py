@@ -22,29 +22,29 @@ BAD = f"{HEADER}\n{ROW}\nabc{ROW[1:]}\n"
 
 
 @pytest.fixture
-def page(client: Client, user: Any, digits: ModelCard) -> Client:
+def ana(client: Client, user: Any, digits: ModelCard) -> Client:
     """Ana's browser."""
     client.force_login(user)
     return client
 
 
-def send_vector(page: Client, vector: str = ROW, **fields: str) -> HttpResponse:
-    return page.post("/submit/vector/", {"vector": vector, "priority": "9", **fields}, headers=SCRIPT)  # type: ignore[return-value]
+def send_vector(ana: Client, vector: str = ROW, **fields: str) -> HttpResponse:
+    return ana.post("/submit/vector/", {"vector": vector, "priority": "9", **fields}, headers=SCRIPT)  # type: ignore[return-value]
 
 
-def send_file(page: Client, content: str, name: str = "rows.csv") -> HttpResponse:
+def send_file(ana: Client, content: str, name: str = "rows.csv") -> HttpResponse:
     """As submit.js sends it: the file is the body."""
     address = f"/drafts/?name={name}&model=digits@1"
-    return page.post(address, content.encode(), content_type="text/csv", headers=SCRIPT)  # type: ignore[return-value]
+    return ana.post(address, content.encode(), content_type="text/csv", headers=SCRIPT)  # type: ignore[return-value]
 
 
-def a_draft(page: Client, content: str = GOOD) -> Upload:
-    assert send_file(page, content).status_code == 201
+def a_draft(ana: Client, content: str = GOOD) -> Upload:
+    assert send_file(ana, content).status_code == 201
     return Upload.objects.get()
 
 
-def submit_draft(page: Client, draft: Upload, **fields: str) -> HttpResponse:
-    return page.post(f"/drafts/{draft.pk}/submit/", {"priority": "1", "on_bad_row": "reject", **fields}, headers=SCRIPT)  # type: ignore[return-value]
+def submit_draft(ana: Client, draft: Upload, **fields: str) -> HttpResponse:
+    return ana.post(f"/drafts/{draft.pk}/submit/", {"priority": "1", "on_bad_row": "reject", **fields}, headers=SCRIPT)  # type: ignore[return-value]
 
 
 def test_a_visitor_is_sent_to_sign_in(client: Client, db: None) -> None:
@@ -56,8 +56,8 @@ def test_a_script_whose_session_ended_gets_a_sentence_and_no_page(client: Client
     assert (answer.status_code, b"You have been signed out" in answer.content) == (401, True)
 
 
-def test_the_page_offers_model_pad_and_examples(page: Client) -> None:
-    text = page.get("/").content.decode()
+def test_the_page_offers_model_pad_and_examples(ana: Client) -> None:
+    text = ana.get("/").content.decode()
     assert all(part in text for part in ('value="digits@1"', 'id="pad"', 'id="examples"', "/ws/jobs/?view=submit"))
 
 
@@ -67,14 +67,14 @@ def test_the_page_says_so_where_no_model_is_registered(client: Client, user: Any
     assert b"No model is registered yet" in client.get("/").content
 
 
-def test_a_vector_becomes_a_job_of_the_web(page: Client, user: Any) -> None:
-    send_vector(page, priority="5")
+def test_a_vector_becomes_a_job_of_the_web(ana: Client, user: Any) -> None:
+    send_vector(ana, priority="5")
     job = Job.objects.get()
     assert (job.owner, job.kind, job.priority, job.source, job.vector) == (user, Kind.REALTIME, 5, "web", [1.0] * 64)
 
 
-def test_the_answer_brings_the_job_s_card_the_list_and_the_code(page: Client) -> None:
-    text = send_vector(page).content.decode()
+def test_the_answer_brings_the_job_s_card_the_list_and_the_code(ana: Client) -> None:
+    text = send_vector(ana).content.decode()
     job = Job.objects.get()
     assert all(
         part in text
@@ -82,12 +82,12 @@ def test_the_answer_brings_the_job_s_card_the_list_and_the_code(page: Client) ->
     )
 
 
-def test_without_a_worker_the_card_says_how_to_start_one(page: Client) -> None:
-    assert b"it will wait: no worker serves realtime" in send_vector(page).content
+def test_without_a_worker_the_card_says_how_to_start_one(ana: Client) -> None:
+    assert b"it will wait: no worker serves realtime" in send_vector(ana).content
 
 
-def test_without_scripts_the_job_s_page_follows(page: Client) -> None:
-    answer = page.post("/submit/vector/", {"vector": ROW, "priority": "9"})
+def test_without_scripts_the_job_s_page_follows(ana: Client) -> None:
+    answer = ana.post("/submit/vector/", {"vector": ROW, "priority": "9"})
     assert answer.headers["Location"] == Job.objects.get().get_absolute_url()
 
 
@@ -105,8 +105,8 @@ def test_without_scripts_the_job_s_page_follows(page: Client) -> None:
         ("[1, 2", "not valid JSON"),
     ],
 )
-def test_a_vector_that_is_not_valid_is_refused_in_a_sentence(page: Client, vector: str, sentence: str) -> None:
-    answer = send_vector(page, vector)
+def test_a_vector_that_is_not_valid_is_refused_in_a_sentence(ana: Client, vector: str, sentence: str) -> None:
+    answer = send_vector(ana, vector)
     assert (answer.status_code in {400, 422}, sentence in answer.content.decode(), Job.objects.count()) == (
         True,
         True,
@@ -114,21 +114,21 @@ def test_a_vector_that_is_not_valid_is_refused_in_a_sentence(page: Client, vecto
     )
 
 
-def test_an_unknown_model_is_refused(page: Client) -> None:
-    answer = send_vector(page, model="cats")
+def test_an_unknown_model_is_refused(ana: Client) -> None:
+    answer = send_vector(ana, model="cats")
     assert (answer.status_code, b"&#x27;cats&#x27; is not known" in answer.content) == (422, True)
 
 
-def test_without_scripts_the_refused_input_stands_in_the_field_again(page: Client) -> None:
-    answer = page.post("/submit/vector/", {"vector": "1, 2, three", "priority": "9"})
+def test_without_scripts_the_refused_input_stands_in_the_field_again(ana: Client) -> None:
+    answer = ana.post("/submit/vector/", {"vector": "1, 2, three", "priority": "9"})
     assert answer.status_code == 422
     assert b'aria-invalid="true">1, 2, three</textarea>' in answer.content
 
 
-def test_past_the_rate_limit_the_answer_says_when_to_try_again(page: Client, settings: Any, clean_redis: None) -> None:
+def test_past_the_rate_limit_the_answer_says_when_to_try_again(ana: Client, settings: Any, clean_redis: None) -> None:
     settings.RATE_LIMIT = (1, 60)
-    send_vector(page)
-    answer = send_vector(page)
+    send_vector(ana)
+    answer = send_vector(ana)
     assert (answer.status_code, 0 < int(answer.headers["Retry-After"]) <= 61) == (429, True)
 
 
@@ -138,72 +138,72 @@ def test_a_form_without_its_token_is_refused(user: Any, digits: ModelCard) -> No
     assert send_vector(strict).status_code == 403
 
 
-def test_json_rows_become_a_batch(page: Client) -> None:
-    page.post("/submit/json/", {"json": f'{{"inputs": [[{ROW}], [{ROW}]]}}'}, headers=SCRIPT)
+def test_json_rows_become_a_batch(ana: Client) -> None:
+    ana.post("/submit/json/", {"json": f'{{"inputs": [[{ROW}], [{ROW}]]}}'}, headers=SCRIPT)
     job = Job.objects.get()
     assert (job.kind, job.total, job.priority, job.source) == (Kind.BATCH, 2, 1, "web")
 
 
-def test_a_json_vector_becomes_a_realtime_job(page: Client) -> None:
-    page.post("/submit/json/", {"json": f"[{ROW}]"}, headers=SCRIPT)
+def test_a_json_vector_becomes_a_realtime_job(ana: Client) -> None:
+    ana.post("/submit/json/", {"json": f"[{ROW}]"}, headers=SCRIPT)
     assert Job.objects.get().kind == Kind.REALTIME
 
 
-def test_json_that_cannot_be_read_is_refused_and_kept_in_the_field(page: Client) -> None:
-    answer = page.post("/submit/json/", {"json": "[1, oops"})
+def test_json_that_cannot_be_read_is_refused_and_kept_in_the_field(ana: Client) -> None:
+    answer = ana.post("/submit/json/", {"json": "[1, oops"})
     assert (answer.status_code, b">[1, oops</textarea>" in answer.content, Upload.objects.count()) == (400, True, 0)
 
 
-def test_reloading_an_address_of_a_post_gives_the_page(page: Client) -> None:
-    assert [page.get(f"/submit/{tab}/").headers["Location"] for tab in ("vector", "json")] == ["/", "/"]
+def test_reloading_an_address_of_a_post_gives_the_page(ana: Client) -> None:
+    assert [ana.get(f"/submit/{tab}/").headers["Location"] for tab in ("vector", "json")] == ["/", "/"]
 
 
-def test_a_link_fills_in_an_example(page: Client, digits: ModelCard) -> None:
+def test_a_link_fills_in_an_example(ana: Client, digits: ModelCard) -> None:
     first = ",".join(f"{value:g}" for value in digits.examples[2]["vector"][:8])
-    assert f">{first},\n" in page.get("/?example=2").content.decode()
+    assert f">{first},\n" in ana.get("/?example=2").content.decode()
 
 
 @pytest.mark.parametrize(
     "query",
     ["?example=999", "?example=-1", "?example=x", "?model=cats", "?draft=x", f"?draft={uuid4()}", "?tab=no", "?job=1"],
 )
-def test_a_link_that_asks_for_what_is_not_there_shows_the_plain_page(page: Client, query: str) -> None:
-    answer = page.get(f"/{query}")
+def test_a_link_that_asks_for_what_is_not_there_shows_the_plain_page(ana: Client, query: str) -> None:
+    answer = ana.get(f"/{query}")
     assert (answer.status_code, b'autocomplete="off" required' in answer.content) == (200, True)
 
 
-def test_a_link_fills_in_the_input_of_one_s_own_job(page: Client) -> None:
-    send_vector(page, "7" + ROW[1:])
-    assert b">7,1,1,1,1,1,1,1,\n" in page.get(f"/?job={Job.objects.get().pk}").content
+def test_a_link_fills_in_the_input_of_one_s_own_job(ana: Client) -> None:
+    send_vector(ana, "7" + ROW[1:])
+    assert b">7,1,1,1,1,1,1,1,\n" in ana.get(f"/?job={Job.objects.get().pk}").content
 
 
-def test_another_s_job_fills_nothing_in(page: Client, other_user: Any) -> None:
-    send_vector(page, "7" + ROW[1:])
+def test_another_s_job_fills_nothing_in(ana: Client, other_user: Any) -> None:
+    send_vector(ana, "7" + ROW[1:])
     Job.objects.update(owner=other_user)
-    assert b">7,1,1" not in page.get(f"/?job={Job.objects.get().pk}").content
+    assert b">7,1,1" not in ana.get(f"/?job={Job.objects.get().pk}").content
 
 
-def test_another_s_job_is_not_found_as_a_card(page: Client, other_user: Any) -> None:
-    send_vector(page)
+def test_another_s_job_is_not_found_as_a_card(ana: Client, other_user: Any) -> None:
+    send_vector(ana)
     Job.objects.update(owner=other_user)
-    assert page.get(f"/submit/sent/{Job.objects.get().pk}/").status_code == 404
+    assert ana.get(f"/submit/sent/{Job.objects.get().pk}/").status_code == 404
 
 
-def test_a_file_becomes_a_draft_with_its_preview(page: Client) -> None:
-    text = send_file(page, GOOD).content.decode()
+def test_a_file_becomes_a_draft_with_its_preview(ana: Client) -> None:
+    text = send_file(ana, GOOD).content.decode()
     assert all(part in text for part in ("rows.csv", "64 of 64", "Score 2 rows", '<th scope="col">pixel_0_0</th>'))
 
 
-def test_a_form_without_scripts_uploads_too(page: Client) -> None:
+def test_a_form_without_scripts_uploads_too(ana: Client) -> None:
     file = io.BytesIO(GOOD.encode())
     file.name = "form.csv"
-    answer = page.post("/drafts/", {"file": file, "model": "digits@1"})
+    answer = ana.post("/drafts/", {"file": file, "model": "digits@1"})
     draft = Upload.objects.get()
     assert (answer.headers["Location"], draft.file_name) == (f"/?draft={draft.pk}", "form.csv")
 
 
-def test_a_form_without_a_file_is_refused(page: Client) -> None:
-    answer = page.post("/drafts/", {"model": "digits@1", "x": io.BytesIO(b"1")})
+def test_a_form_without_a_file_is_refused(ana: Client) -> None:
+    answer = ana.post("/drafts/", {"model": "digits@1", "x": io.BytesIO(b"1")})
     assert (answer.status_code, b"No file was chosen" in answer.content) == (422, True)
 
 
@@ -216,112 +216,112 @@ def test_a_form_without_a_file_is_refused(page: Client) -> None:
         (HEADER.replace("pixel_0_3", "pixel_9_9") + f"\n{ROW}\n", "The header lacks 1 of the 64 features"),
     ],
 )
-def test_a_file_that_is_refused_leaves_nothing(page: Client, content: str, sentence: str) -> None:
-    answer = send_file(page, content)
+def test_a_file_that_is_refused_leaves_nothing(ana: Client, content: str, sentence: str) -> None:
+    answer = send_file(ana, content)
     assert (answer.status_code, sentence in answer.content.decode(), Upload.objects.count()) == (422, True, 0)
 
 
-def test_a_file_for_an_unknown_model_is_refused(page: Client) -> None:
-    answer = page.post("/drafts/?name=a.csv&model=cats", GOOD.encode(), content_type="text/csv", headers=SCRIPT)
+def test_a_file_for_an_unknown_model_is_refused(ana: Client) -> None:
+    answer = ana.post("/drafts/?name=a.csv&model=cats", GOOD.encode(), content_type="text/csv", headers=SCRIPT)
     assert (answer.status_code, Upload.objects.count()) == (422, 0)
 
 
-def test_a_file_over_the_limit_is_refused(page: Client, settings: Any) -> None:
+def test_a_file_over_the_limit_is_refused(ana: Client, settings: Any) -> None:
     settings.MAX_UPLOAD_BYTES = 1024
-    assert send_file(page, GOOD * 10).status_code == 413
+    assert send_file(ana, GOOD * 10).status_code == 413
 
 
-def test_bad_rows_are_named_by_line_and_column(page: Client) -> None:
-    text = send_file(page, BAD).content.decode()
+def test_bad_rows_are_named_by_line_and_column(ana: Client) -> None:
+    text = send_file(ana, BAD).content.decode()
     assert "<tr><td>3</td><td>pixel_0_0</td><td>&#x27;abc" in text
     assert 'value="skip" required' in text
 
 
-def test_a_file_s_own_words_are_never_markup(page: Client) -> None:
-    text = send_file(page, BAD.replace("abc", "<i>abc"), "%3Cb%3E.csv").content.decode()
+def test_a_file_s_own_words_are_never_markup(ana: Client) -> None:
+    text = send_file(ana, BAD.replace("abc", "<i>abc"), "%3Cb%3E.csv").content.decode()
     assert ("<i>" in text, "<b>" in text, "&lt;b&gt;.csv" in text) == (False, False, True)
 
 
-def test_a_draft_becomes_a_batch(page: Client, user: Any) -> None:
-    submit_draft(page, a_draft(page), priority="5")
+def test_a_draft_becomes_a_batch(ana: Client, user: Any) -> None:
+    submit_draft(ana, a_draft(ana), priority="5")
     job = Job.objects.get()
     assert (job.owner, job.kind, job.total, job.priority, job.file_name) == (user, Kind.BATCH, 2, 5, "rows.csv")
 
 
-def test_a_draft_with_known_bad_rows_is_refused_under_reject_and_kept(page: Client) -> None:
-    draft = a_draft(page, BAD)
-    answer = submit_draft(page, draft)
+def test_a_draft_with_known_bad_rows_is_refused_under_reject_and_kept(ana: Client) -> None:
+    draft = a_draft(ana, BAD)
+    answer = submit_draft(ana, draft)
     assert (answer.status_code, b"1 of 2 rows cannot be read" in answer.content) == (422, True)
     assert (Job.objects.count(), Upload.objects.filter(pk=draft.pk).count()) == (0, 1)
 
 
-def test_a_draft_with_bad_rows_is_taken_where_they_are_skipped(page: Client) -> None:
-    submit_draft(page, a_draft(page, BAD), on_bad_row="skip")
+def test_a_draft_with_bad_rows_is_taken_where_they_are_skipped(ana: Client) -> None:
+    submit_draft(ana, a_draft(ana, BAD), on_bad_row="skip")
     assert Job.objects.get().on_bad_row == "skip"
 
 
-def test_without_scripts_a_refused_draft_is_shown_again(page: Client) -> None:
-    draft = a_draft(page, BAD)
-    answer = page.post(f"/drafts/{draft.pk}/submit/", {"priority": "1", "on_bad_row": "reject"})
+def test_without_scripts_a_refused_draft_is_shown_again(ana: Client) -> None:
+    draft = a_draft(ana, BAD)
+    answer = ana.post(f"/drafts/{draft.pk}/submit/", {"priority": "1", "on_bad_row": "reject"})
     assert (answer.status_code, f'data-draft="{draft.pk}"' in answer.content.decode()) == (422, True)
 
 
-def test_another_s_draft_is_not_found(page: Client, other_user: Any) -> None:
-    draft = a_draft(page)
-    page.force_login(other_user)
-    assert (submit_draft(page, draft).status_code, Job.objects.count()) == (404, 0)
+def test_another_s_draft_is_not_found(ana: Client, other_user: Any) -> None:
+    draft = a_draft(ana)
+    ana.force_login(other_user)
+    assert (submit_draft(ana, draft).status_code, Job.objects.count()) == (404, 0)
 
 
-def test_another_s_draft_is_not_shown(page: Client, other_user: Any) -> None:
-    draft = a_draft(page)
-    page.force_login(other_user)
-    assert b"data-draft" not in page.get(f"/?draft={draft.pk}").content
+def test_another_s_draft_is_not_shown(ana: Client, other_user: Any) -> None:
+    draft = a_draft(ana)
+    ana.force_login(other_user)
+    assert b"data-draft" not in ana.get(f"/?draft={draft.pk}").content
 
 
-def test_another_s_draft_cannot_be_removed(page: Client, other_user: Any) -> None:
-    draft = a_draft(page)
-    page.force_login(other_user)
-    page.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT)
+def test_another_s_draft_cannot_be_removed(ana: Client, other_user: Any) -> None:
+    draft = a_draft(ana)
+    ana.force_login(other_user)
+    ana.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT)
     assert Upload.objects.filter(pk=draft.pk).exists()
 
 
-def test_a_swept_draft_is_gone_with_a_sentence(page: Client, django_capture_on_commit_callbacks: Any) -> None:
-    draft = a_draft(page)
+def test_a_swept_draft_is_gone_with_a_sentence(ana: Client, django_capture_on_commit_callbacks: Any) -> None:
+    draft = a_draft(ana)
     Upload.objects.update(created="2020-01-01T00:00:00Z")
     with django_capture_on_commit_callbacks(execute=True):
         expiry.sweep_drafts()
-    answer = submit_draft(page, draft)
+    answer = submit_draft(ana, draft)
     assert (answer.status_code, b"drafts are removed after an hour" in answer.content) == (404, True)
 
 
-def test_a_removed_draft_leaves_nothing(page: Client) -> None:
-    draft = a_draft(page)
-    assert page.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT).status_code == 200
+def test_a_removed_draft_leaves_nothing(ana: Client) -> None:
+    draft = a_draft(ana)
+    assert ana.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT).status_code == 200
     assert Upload.objects.count() == 0
 
 
-def test_a_draft_that_a_job_has_taken_is_never_removed(page: Client) -> None:
-    draft = a_draft(page)
-    submit_draft(page, draft)
-    page.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT)
+def test_a_draft_that_a_job_has_taken_is_never_removed(ana: Client) -> None:
+    draft = a_draft(ana)
+    submit_draft(ana, draft)
+    ana.post(f"/drafts/{draft.pk}/remove/", headers=SCRIPT)
     assert Upload.objects.get().state == Upload.State.DONE
 
 
-def test_discarding_says_whether_the_draft_was_still_free(page: Client) -> None:
-    draft = a_draft(page)
+def test_discarding_says_whether_the_draft_was_still_free(ana: Client) -> None:
+    draft = a_draft(ana)
     assert (uploading.discard(draft), uploading.discard(draft)) == (True, False)
 
 
-def test_the_list_shows_the_last_five_of_one_s_own(page: Client, other_user: Any) -> None:
+def test_the_list_shows_the_last_five_of_one_s_own(ana: Client, other_user: Any) -> None:
     for _ in range(7):
-        send_vector(page)
+        send_vector(ana)
     Job.objects.filter(pk=Job.objects.latest("pk").pk).update(owner=other_user)
-    shown = page.get("/").content.decode()
+    shown = ana.get("/").content.decode()
     own = Job.objects.exclude(owner=other_user).order_by("-pk")
     assert [f'id="recent-{job.pk}"' in shown for job in own] == [True] * 5 + [False]
 
 
-def test_the_model_s_chip_tells_loading_from_ready(page: Client) -> None:
+def test_the_model_s_chip_tells_loading_from_ready(ana: Client) -> None:
     facts = {
         "queues": ["realtime"],
         "state": "starting",
@@ -330,12 +330,12 @@ def test_the_model_s_chip_tells_loading_from_ready(page: Client) -> None:
         "started": "2026-01-01T00:00:00Z",
     }
     workers.report("one@here", 1, "here", facts)
-    loading = b"Loading" in page.get("/submit/standing/?model=digits@1").content
+    loading = b"Loading" in ana.get("/submit/standing/?model=digits@1").content
     workers.report("one@here", 1, "here", {**facts, "state": "idle", "model": "digits@1", "model_state": "ready"})
-    assert (loading, b"Loaded on one@here" in page.get("/submit/standing/?model=digits@1").content) == (True, True)
+    assert (loading, b"Loaded on one@here" in ana.get("/submit/standing/?model=digits@1").content) == (True, True)
 
 
-def test_a_worker_that_could_not_load_its_model_shows_why(page: Client) -> None:
+def test_a_worker_that_could_not_load_its_model_shows_why(ana: Client) -> None:
     facts = {
         "queues": ["realtime"],
         "state": "idle",
@@ -344,13 +344,13 @@ def test_a_worker_that_could_not_load_its_model_shows_why(page: Client) -> None:
         "started": "2026-01-01T00:00:00Z",
     }
     workers.report("one@here", 1, "here", facts)
-    assert b"The file is gone." in page.get("/submit/standing/").content
+    assert b"The file is gone." in ana.get("/submit/standing/").content
 
 
-def test_no_page_carries_inline_script_or_style(page: Client) -> None:
+def test_no_page_carries_inline_script_or_style(ana: Client) -> None:
     for text in (
-        page.get("/").content.decode(),
-        send_vector(page).content.decode(),
-        send_file(page, BAD).content.decode(),
+        ana.get("/").content.decode(),
+        send_vector(ana).content.decode(),
+        send_file(ana, BAD).content.decode(),
     ):
         assert not any(part in text for part in (" style=", "<style", " onclick=", "hx-on", "javascript:"))
