@@ -5,7 +5,7 @@ export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test lint format lock
+.PHONY: run test lint format lock screenshots first-look
 
 run:
 	@deploy/set_up.sh requirements.lock
@@ -21,6 +21,13 @@ lint: set-up-for-tests
 format: set-up-for-tests
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
+
+# Both look at a product that runs: start it with `make run` in another terminal.
+screenshots: set-up-for-tests
+	@PYTHONPATH=. $(BIN)/python docs/take_screenshots.py
+
+first-look: set-up-for-tests
+	@$(BIN)/python -m benchmarks.first_look
 
 # Needs uv. The lock files hold hashes and name no package index; torch stands apart (deploy/set_up.sh).
 lock:

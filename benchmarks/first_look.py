@@ -1,6 +1,4 @@
-"""What a new user feels, measured against a product that runs (`make run`):
-
-    .venv/bin/python -m benchmarks.first_look http://127.0.0.1:8000 KEY
+"""`make first-look`: what a new user feels, measured against a product that runs (`make run`, in another terminal).
 
 Latency of 200 single predictions on an idle system; the demo's CSV from upload to result, and its agreement with the
 model run directly.
@@ -9,13 +7,19 @@ model run directly.
 from __future__ import annotations
 
 import io
+import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
+import django
 import httpx
 import numpy as np
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
+django.setup()
+
+from predictions import keys, model_cards, sign_in
 
 DIGITS = Path(__file__).resolve().parent.parent / "predictions" / "demo" / "digits.csv"
 REQUESTS = 200
@@ -23,11 +27,12 @@ WARM_UP = 20
 
 
 def main() -> None:
-    address, key = sys.argv[1:3]
+    row, key = keys.create(sign_in.administrator(), "first look")
     rows = np.loadtxt(DIGITS, delimiter=",", skiprows=1, dtype=np.float32)[:, :64]  # (1797, 64)
-    with httpx.Client(base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=90) as client:
+    with httpx.Client(base_url=f"{sign_in.site_address()}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=90) as client:
         say_latency(client, rows)
         say_file(client, rows)
+    keys.revoke(row.owner, row.pk)
 
 
 def say_latency(client: httpx.Client, rows: np.ndarray) -> None:
@@ -49,16 +54,15 @@ def say_file(client: httpx.Client, rows: np.ndarray) -> None:
     result = client.get(f"/jobs/{job['id']}/result").text
     took_s = time.perf_counter() - begun
     classes = np.loadtxt(io.StringIO(result), delimiter=",", skiprows=1, usecols=1, dtype=int)
-    agree = float((classes == direct_classes(client, rows)).mean())
+    agree = float((classes == direct_classes(rows)).mean())
     print(f"CSV of {len(rows):,} rows, upload to result: {took_s:.2f} s; agreement with the model run directly: {agree:.2%}")
 
 
-def direct_classes(client: httpx.Client, rows: np.ndarray) -> np.ndarray:
+def direct_classes(rows: np.ndarray) -> np.ndarray:
     """The same file of the same model, without anything of ours between."""
     import torch
 
-    folder = Path(sys.argv[3]) if len(sys.argv) > 3 else DIGITS.parent.parent.parent / ".data" / "models" / "digits" / "1"
-    model = torch.export.load(next(folder.glob("*.pt2"))).module()
+    model = torch.export.load(model_cards.card("digits@1").path).module()
     with torch.inference_mode():
         return model(torch.from_numpy(rows)).argmax(dim=1).numpy()
 

@@ -11,8 +11,8 @@ from django.db.models import Q
 
 from predictions.api_schemas import JobFilters
 from predictions.errors import InvalidInput
-from predictions.job_list import first_id_at, text_matches
-from predictions.models import Job, JobQuerySet
+from predictions.job_list import text_matches
+from predictions.models import Job, JobQuerySet, first_id_at
 
 # An id is made a moment before its job's `created` is noted.
 SLACK = timedelta(seconds=5)

@@ -70,7 +70,7 @@ class Sender:
             for message in messages:
                 self._publish(producer, message)
                 sent.append(message)
-        except Exception as error:  # noqa: BLE001  whatever the broker does, the rows are still there
+        except Exception as error:  # whatever the broker does, the rows are still there
             log.warning("%d of %d messages were not published: %s", len(messages) - len(sent), len(messages), error)
             self.close()
         return sent
@@ -161,7 +161,7 @@ class Publisher:
             with transaction.atomic():
                 for messages, sent_at in groups:
                     confirm(messages, sent_at)
-        except Exception as error:  # noqa: BLE001  unconfirmed rows are published twice at worst, which is harmless
+        except Exception as error:  # unconfirmed rows are published twice at worst, which is harmless
             log.warning("Publishes could not be confirmed: %s", error)
             connection.close()
 

@@ -16,6 +16,7 @@ from predictions.models import ENDED, Chunk, Job, State, Upload
 
 AT_ONCE = 200
 DRAFT_LIVES = timedelta(hours=1)
+FILES_LIVE_ON = timedelta(hours=1)
 
 
 def expire_results() -> int:
@@ -30,15 +31,23 @@ def expire(job: Job) -> bool:
     with transaction.atomic():
         held = Job.objects.filter(pk=job.pk, state=job.state, expires__isnull=False)
         to = State.EXPIRED if job.state == State.SUCCEEDED and job.store else State(job.state)
-        if not held.change(state=to, expires=None):
+        if not held.change(state=to, expires=None, removed=Now()):
             return False
         freed = outcomes.forget_results([job.pk])
         freed += job_files_size(job.pk)
         Job.objects.filter(pk=job.pk).update(freed_bytes=F("freed_bytes") + freed)
-        keys = result_files(job.pk)
-        transaction.on_commit(lambda: files.delete(keys))
     say.jobs_changed([job.pk])
     return True
+
+
+def delete_result_files() -> int:
+    """Delete the files of results removed an hour ago: a download that had begun has ended by then."""
+    waiting = Job.objects.filter(removed__lt=Now() - FILES_LIVE_ON, files_removed=False)
+    ids = list(waiting.order_by("removed").values_list("pk", flat=True)[:AT_ONCE])
+    for job_id in ids:
+        files.delete(result_files(job_id))
+    Job.objects.filter(pk__in=ids).update(files_removed=True)
+    return len(ids)
 
 
 def result_files(job_id: UUID) -> list[str]:

@@ -16,7 +16,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Q
 
-from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State
+from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State, first_id_at
 from predictions.queues import QUEUES
 
 PAGE = 50
@@ -138,11 +138,6 @@ class JobList:
 def _is_open(states: Iterable[str]) -> Q:
     """By the index of states even where the owner is known: open jobs are few, an owner's jobs may be very many."""
     return Q(pk__in=Job.objects.filter(state__in=states).values("pk"))
-
-
-def first_id_at(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a millisecond."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def text_matches(words: str) -> Q:

@@ -153,7 +153,9 @@ class Job(models.Model):
     published = models.DateTimeField(null=True)
     started = models.DateTimeField(null=True)
     finished = models.DateTimeField(null=True)
-    expires = models.DateTimeField(null=True)
+    expires = models.DateTimeField(null=True, help_text="when its result is removed; null: it has none, or it was")
+    removed = models.DateTimeField(null=True, help_text="when its result was removed")
+    files_removed = models.BooleanField(default=False, help_text="its result's files were deleted too, an hour later")
     kept = models.BooleanField(default=False, help_text="its result does not expire")
     freed_bytes = models.BigIntegerField(default=0, help_text="what expiry removed")
 
@@ -172,6 +174,7 @@ class Job(models.Model):
             models.Index(fields=["lease_until"], name="job_lapsed", condition=Q(state="running")),
             models.Index(fields=["queue", "priority", "id"], name="job_waiting", condition=Q(state="queued")),
             models.Index(fields=["expires"], name="job_expiring", condition=Q(expires__isnull=False)),
+            models.Index(fields=["removed"], name="job_files_to_delete", condition=Q(removed__isnull=False, files_removed=False)),
             models.Index(fields=["finished"], name="job_finished"),
             models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from uuid import UUID
 from datetime import timedelta
+from uuid import UUID
 
 import redis
 from django.db import transaction
@@ -58,11 +58,9 @@ def publish_due(sender: dispatch.Sender) -> int:
 def _take_due_jobs() -> list[dispatch.Message]:
     """Each row is ours by one UPDATE, so that two stewards never publish the same one."""
     due = Job.objects.due()
-    taken = []
-    for job in due.order_by("-priority", "pk")[:AT_ONCE]:
-        if due.filter(pk=job.pk).update(publish_at=Clock() + dispatch.AGAIN_AFTER_S):
-            taken.append(dispatch.for_job(job))
-    return taken
+    again = Clock() + dispatch.AGAIN_AFTER_S
+    seen = list(due.order_by("-priority", "pk")[:AT_ONCE])
+    return [dispatch.for_job(job) for job in seen if due.filter(pk=job.pk).update(publish_at=again)]
 
 
 def _take_idle_batches() -> list[dispatch.Message]:
@@ -77,11 +75,9 @@ def _take_idle_batches() -> list[dispatch.Message]:
 
 def _take_due_chunks() -> list[dispatch.Message]:
     due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock())
-    taken = []
-    for chunk in due.select_related("job").order_by("pk")[:AT_ONCE]:
-        if due.filter(pk=chunk.pk).update(publish_at=Clock() + dispatch.AGAIN_AFTER_S):
-            taken.append(dispatch.for_chunk(chunk.job, chunk))
-    return taken
+    again = Clock() + dispatch.AGAIN_AFTER_S
+    seen = list(due.select_related("job").order_by("pk")[:AT_ONCE])
+    return [dispatch.for_chunk(chunk.job, chunk) for chunk in seen if due.filter(pk=chunk.pk).update(publish_at=again)]
 
 
 def reap() -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import redis
-from django.db.models import Min
+from django.db.models import Count, Min, Q
 
 from predictions import broker, workers
 from predictions.models import OPEN, Chunk, Job, Kind, State, utc_now
@@ -54,6 +54,15 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The same in numbers. queued: sent or not."""
+
+    queued: int
+    unsent: int
+    running: int
+
+
+@dataclass(frozen=True)
 class Compared:
     unpublished: int
     missing: int
@@ -63,25 +72,39 @@ class Compared:
 
 def depths() -> list[QueueDepth]:
     """Every queue. Redis is read first: what ends meanwhile looks stale for a moment, and never lost."""
-    return [_depth(queue) for queue in QUEUES]
-
-
-def _depth(queue: str) -> QueueDepth:
     try:
-        by_priority, unacked, messages = _in_redis(queue)
-    except redis.RedisError as error:
-        return _without_redis(queue, f"Redis does not answer: {str(error).rstrip('.') or type(error).__name__}.")
+        counted, error = broker.depths(), ""
+    except redis.RedisError as failed:
+        counted, error = {}, _sentence(failed)
+    return [_depth(queue, counted.get(queue), error) for queue in QUEUES]
+
+
+def _depth(queue: str, counted: broker.Depth | None, error: str) -> QueueDepth:
+    """Asked once: a Redis that is frozen costs its two seconds once, and a deep queue is counted, not listed."""
+    rows = _rows(queue)
+    if counted is None:
+        return _without_redis(queue, rows, error)
+    if max(counted.waiting + counted.unacked, rows.queued + rows.running) > TOLD_APART:
+        found = _by_count(rows, counted.waiting + counted.unacked)
+        return _told(queue, counted.waiting_by_priority, counted.unacked, rows.queued, found)
+    try:
+        messages = held(queue)
+    except redis.RedisError as failed:
+        return _without_redis(queue, rows, _sentence(failed))
     expected = _expected(queue)
-    waiting = sum(by_priority.values())
-    found = _by_count(expected, waiting + unacked) if messages is None else compare(expected, messages)
+    waiting = {priority: len(band) for priority, band in messages.waiting.items()}
+    return _told(queue, waiting, len(messages.unacked), expected.queued, compare(expected, messages))
+
+
+def _told(queue: str, waiting: dict[int, int], unacked: int, queued: int, found: Compared) -> QueueDepth:
     return QueueDepth(
         name=queue,
-        waiting=waiting,
-        waiting_by_priority=by_priority,
+        waiting=sum(waiting.values()),
+        waiting_by_priority=waiting,
         unacked=unacked,
         unpublished=found.unpublished,
         missing=found.missing,
-        database_queued=expected.queued,
+        database_queued=queued,
         stale=found.stale,
         running=found.running,
         consumers=_consumers(queue),
@@ -89,31 +112,43 @@ def _depth(queue: str) -> QueueDepth:
     )
 
 
-def _without_redis(queue: str, error: str) -> QueueDepth:
-    expected = _expected(queue)
+def _without_redis(queue: str, rows: Rows, error: str) -> QueueDepth:
     return QueueDepth(
         name=queue,
         waiting=None,
         waiting_by_priority=None,
         unacked=None,
-        unpublished=len(expected.unsent),
+        unpublished=rows.unsent,
         missing=None,
-        database_queued=expected.queued,
+        database_queued=rows.queued,
         stale=None,
-        running=len(expected.running),
+        running=rows.running,
         consumers=_consumers(queue),
         oldest_wait_s=_oldest_wait_s(queue),
         broker_error=error,
     )
 
 
-def _in_redis(queue: str) -> tuple[dict[int, int], int, Held | None]:
-    """Waiting by priority, unacknowledged, and the messages themselves where they are few enough to be read."""
-    counted = broker.depths()[queue]
-    if counted.waiting + counted.unacked > TOLD_APART:
-        return counted.waiting_by_priority, counted.unacked, None
-    messages = held(queue)
-    return {priority: len(band) for priority, band in messages.waiting.items()}, len(messages.unacked), messages
+def _sentence(failed: redis.RedisError) -> str:
+    return f"Redis does not answer: {str(failed).rstrip('.') or type(failed).__name__}."
+
+
+def _rows(queue: str) -> Rows:
+    """What `_expected` lists, counted by the database."""
+    jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME, state__in=OPEN)
+    chunks = Chunk.objects.filter(job__queue=queue, job__state__in=OPEN)
+    counts = [
+        found.aggregate(
+            queued=Count("pk", filter=Q(state=waits)),
+            unsent=Count("pk", filter=Q(state=waits, publish_at__isnull=False)),
+            running=Count("pk", filter=Q(state=runs)),
+        )
+        for found, waits, runs in (
+            (jobs, State.QUEUED, State.RUNNING),
+            (chunks, Chunk.State.RESERVED, Chunk.State.RUNNING),
+        )
+    ]
+    return Rows(**{name: sum(count[name] for count in counts) for name in ("queued", "unsent", "running")})
 
 
 def _expected(queue: str) -> Expected:
@@ -159,9 +194,9 @@ def _turns(running: set[About], unacked: Counter[About]) -> int:
     return (parts & messages).total()
 
 
-def _by_count(expected: Expected, messages: int) -> Compared:
-    lacking = expected.queued + len(expected.running) - len(expected.unsent) - messages
-    return Compared(len(expected.unsent), max(0, lacking), max(0, -lacking), len(expected.running))
+def _by_count(rows: Rows, messages: int) -> Compared:
+    lacking = rows.queued + rows.running - rows.unsent - messages
+    return Compared(rows.unsent, max(0, lacking), max(0, -lacking), rows.running)
 
 
 def _consumers(queue: str) -> int:

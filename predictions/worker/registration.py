@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -92,6 +91,6 @@ def _install(file: Path, card: ModelCard) -> None:
         shutil.copyfile(file, fresh / card.file)
         (fresh / "card.json").write_bytes(orjson.dumps(card.as_json(), option=orjson.OPT_INDENT_2))
         if card.folder.exists():
-            os.rename(card.folder, old)
-        os.rename(fresh, card.folder)
+            card.folder.rename(old)
+        fresh.rename(card.folder)
     model_cards.verify(card)

@@ -40,7 +40,7 @@ def test_a_result_expires_once_whoever_removes_it(user: Any, digits: ModelCard) 
     assert expiry.expire(job) and not expiry.expire(job)
 
 
-def test_the_files_of_an_expired_batch_are_gone(user: Any, digits: ModelCard) -> None:
+def test_the_files_of_an_expired_batch_are_deleted_an_hour_later(user: Any, digits: ModelCard) -> None:
     job = submit_rows(user, digits, rows=4)
     claim = claimed_chunk(job)
     key = files.result_key(job.pk, 0, claim.attempt)
@@ -48,7 +48,11 @@ def test_the_files_of_an_expired_batch_are_gone(user: Any, digits: ModelCard) ->
     turns.finish_chunk(claim, scored(4))
     Job.objects.update(expires=LONG_AGO)
     expiry.expire_results()
-    assert files.delete([key]) == 0 and now(job).state == State.EXPIRED
+    assert now(job).state == State.EXPIRED
+    assert expiry.delete_result_files() == 0 and files.read(key)
+    Job.objects.update(removed=LONG_AGO)
+    assert expiry.delete_result_files() == 1 and expiry.delete_result_files() == 0
+    assert files.delete([key]) == 0
 
 
 def test_a_job_is_forgotten_with_its_outcome_and_its_upload_after_the_history(user: Any, digits: ModelCard) -> None:

@@ -13,6 +13,9 @@ def test_every_priority_has_a_band_of_its_own() -> None:
     assert len({band_key("realtime", priority) for priority in PRIORITIES}) == len(TRANSPORT_BANDS) == 10
 
 
-@pytest.mark.parametrize(("queue", "served"), [("realtime", "-Q realtime "), ("batch", "-Q batch,default "), ("default", "-Q batch,default ")])
+SERVED = [("realtime", "-Q realtime "), ("batch", "-Q batch,default "), ("default", "-Q batch,default ")]
+
+
+@pytest.mark.parametrize(("queue", "served"), SERVED)
 def test_the_command_to_start_a_worker_names_the_queue(queue: str, served: str) -> None:
     assert served in start_command(queue)

@@ -185,7 +185,8 @@ def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silen
     assert eventually(lambda: [node.state for node in workers.nodes()] == ["silent"], 20)
 
 
-def test_a_frozen_redis_does_not_hold_up_a_rescue(redis_server: Any, a_worker: StartWorker, steward: Any, user: Any, digits: ModelCard) -> None:
+@pytest.mark.usefixtures("steward")
+def test_a_frozen_redis_does_not_hold_up_a_rescue(redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
     worker = a_worker("batch")
     job = submit_endless(user, digits)
     assert eventually(lambda: Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).exists())
