@@ -29,7 +29,9 @@ WARM_UP = 20
 def main() -> None:
     row, key = keys.create(sign_in.administrator(), "first look")
     rows = np.loadtxt(DIGITS, delimiter=",", skiprows=1, dtype=np.float32)[:, :64]  # (1797, 64)
-    with httpx.Client(base_url=f"{sign_in.site_address()}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=90) as client:
+    with httpx.Client(
+        base_url=f"{sign_in.site_address()}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=90
+    ) as client:
         say_latency(client, rows)
         say_file(client, rows)
     keys.revoke(row.owner, row.pk)
@@ -44,7 +46,9 @@ def say_latency(client: httpx.Client, rows: np.ndarray) -> None:
         assert answer.json()["status"] == "succeeded", answer.text
     took_ms = sorted(took_ms[WARM_UP:])
     p50, p99 = statistics.median(took_ms), took_ms[int(len(took_ms) * 0.99) - 1]
-    print(f"POST predict, Prefer: wait=5, idle, n={REQUESTS}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {took_ms[-1]:.1f} ms")
+    print(
+        f"POST predict, Prefer: wait=5, idle, n={REQUESTS}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {took_ms[-1]:.1f} ms"
+    )
 
 
 def say_file(client: httpx.Client, rows: np.ndarray) -> None:
@@ -55,7 +59,9 @@ def say_file(client: httpx.Client, rows: np.ndarray) -> None:
     took_s = time.perf_counter() - begun
     classes = np.loadtxt(io.StringIO(result), delimiter=",", skiprows=1, usecols=1, dtype=int)
     agree = float((classes == direct_classes(rows)).mean())
-    print(f"CSV of {len(rows):,} rows, upload to result: {took_s:.2f} s; agreement with the model run directly: {agree:.2%}")
+    print(
+        f"CSV of {len(rows):,} rows, upload to result: {took_s:.2f} s; agreement with the model run directly: {agree:.2%}"
+    )
 
 
 def direct_classes(rows: np.ndarray) -> np.ndarray:

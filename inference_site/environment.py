@@ -33,7 +33,9 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
             raise ValueError
         return number
 
-    return checked(name, str(default), read, f"give a whole number from {low:,} to {high:,}, for example {name}={default}")
+    return checked(
+        name, str(default), read, f"give a whole number from {low:,} to {high:,}, for example {name}={default}"
+    )
 
 
 def rate(name: str) -> tuple[int, int] | None:
@@ -47,7 +49,12 @@ def rate(name: str) -> tuple[int, int] | None:
             raise ValueError
         return int(count), {"s": 1, "m": 60, "h": 3600}[unit]
 
-    return checked(name, "off", read, f"give a number of requests a second, minute or hour, for example {name}=600/m, or {name}=off")
+    return checked(
+        name,
+        "off",
+        read,
+        f"give a number of requests a second, minute or hour, for example {name}=600/m, or {name}=off",
+    )
 
 
 def hosts(name: str) -> list[str]:

@@ -115,7 +115,11 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # redis-py 8 gives up an idle read after 5 s unless told otherwise (facts 25).
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 2, "socket_keepalive": True}]},
+        "CONFIG": {
+            "hosts": [
+                {"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 2, "socket_keepalive": True}
+            ]
+        },
     }
 }
 

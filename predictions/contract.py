@@ -46,7 +46,9 @@ def job_json(job: Job, result: Any = None, position: Position | None = None) -> 
     if job.kind == Kind.REALTIME and job.state == State.SUCCEEDED:
         body["result"] = result
     if job.kind == Kind.BATCH:
-        body["summary"] = {name: value for name, value in (job.summary or {}).items() if name not in HIDDEN_FROM_SUMMARY} or None
+        body["summary"] = {
+            name: value for name, value in (job.summary or {}).items() if name not in HIDDEN_FROM_SUMMARY
+        } or None
     return body
 
 

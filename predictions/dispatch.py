@@ -82,7 +82,9 @@ class Sender:
 
     def _producer(self) -> Any:
         if self._connection is None:
-            self._connection = current_app.connection_for_write(transport_options={"max_retries": 1, "interval_start": 0})
+            self._connection = current_app.connection_for_write(
+                transport_options={"max_retries": 1, "interval_start": 0}
+            )
         return current_app.amqp.Producer(self._connection, auto_declare=False)
 
     @staticmethod
@@ -109,7 +111,9 @@ def confirm(messages: Sequence[Message], sent_at: datetime) -> None:
         jobs = [message.job_id for message in sent if message.chunk_id is None]
         chunks = [message.chunk_id for message in sent if message.chunk_id is not None]
         # A row that was postponed meanwhile keeps its time.
-        Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(publish_at=None)
+        Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(
+            publish_at=None
+        )
         reserved = Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt)
         reserved.filter(job__run_after__lte=Clock()).update(publish_at=None)
 

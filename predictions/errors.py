@@ -15,7 +15,13 @@ class Refused(Exception):
     status = 400
     code = "refused"
 
-    def __init__(self, detail: str, errors: Sequence[Place] = (), error_count: int | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        errors: Sequence[Place] = (),
+        error_count: int | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         """errors: the places that are wrong; only the first 100 are kept, error_count says how many there were."""
         super().__init__(detail)
         self.detail = detail

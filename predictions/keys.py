@@ -48,7 +48,11 @@ def hash_of(plain: str) -> str:
 
 def user_of(plain: str) -> AbstractBaseUser | None:
     """The active user whose living key this is, or None; its use is noted once a minute."""
-    key = ApiKey.objects.select_related("owner").filter(key_hash=hash_of(plain), revoked=None, owner__is_active=True).first()
+    key = (
+        ApiKey.objects.select_related("owner")
+        .filter(key_hash=hash_of(plain), revoked=None, owner__is_active=True)
+        .first()
+    )
     if key is None:
         return None
     now = utc_now()

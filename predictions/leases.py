@@ -52,13 +52,23 @@ def claim_job(job_id: UUID, worker: str) -> Claim | None:
 def claim_chunk(job_id: UUID, chunk_id: int, attempt: int, worker: str) -> Claim | None:
     """The chunk that a message names becomes ours if the message is the one that is awaited."""
     with transaction.atomic():
-        starts = Job.objects.filter(pk=job_id, state=State.QUEUED, revoke_requested=False, run_after__lte=Clock()).change(
-            state=State.RUNNING, attempt=F("attempt") + 1, worker=worker, publish_at=None, started=Coalesce(F("started"), Now())
+        starts = Job.objects.filter(
+            pk=job_id, state=State.QUEUED, revoke_requested=False, run_after__lte=Clock()
+        ).change(
+            state=State.RUNNING,
+            attempt=F("attempt") + 1,
+            worker=worker,
+            publish_at=None,
+            started=Coalesce(F("started"), Now()),
         )
         job = Job.objects.select_for_update().filter(pk=job_id, state=State.RUNNING, revoke_requested=False).first()
         reserved = Chunk.objects.filter(pk=chunk_id, job_id=job_id, state=Chunk.State.RESERVED, attempt=attempt)
         if job is None or not reserved.update(
-            state=Chunk.State.RUNNING, attempt=F("attempt") + 1, worker=worker, lease_until=Clock() + LEASE_S, publish_at=None
+            state=Chunk.State.RUNNING,
+            attempt=F("attempt") + 1,
+            worker=worker,
+            lease_until=Clock() + LEASE_S,
+            publish_at=None,
         ):
             transaction.set_rollback(True)
             return None

@@ -174,7 +174,9 @@ class Job(models.Model):
             models.Index(fields=["lease_until"], name="job_lapsed", condition=Q(state="running")),
             models.Index(fields=["queue", "priority", "id"], name="job_waiting", condition=Q(state="queued")),
             models.Index(fields=["expires"], name="job_expiring", condition=Q(expires__isnull=False)),
-            models.Index(fields=["removed"], name="job_files_to_delete", condition=Q(removed__isnull=False, files_removed=False)),
+            models.Index(
+                fields=["removed"], name="job_files_to_delete", condition=Q(removed__isnull=False, files_removed=False)
+            ),
             models.Index(fields=["finished"], name="job_finished"),
             models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
         ]

@@ -20,7 +20,18 @@ from predictions.models import Job, Kind, State, utc_now
 
 CELERY_STATUS = {State.SUCCEEDED: "SUCCESS", State.FAILED: "FAILURE", State.REVOKED: "REVOKED"}
 TASK_NAME = {Kind.REALTIME: "predictions.predict", Kind.BATCH: "predictions.score_chunk"}
-UPSERTED = ["status", "result", "traceback", "worker", "task_name", "content_type", "content_encoding", "meta", "date_started", "date_done"]
+UPSERTED = [
+    "status",
+    "result",
+    "traceback",
+    "worker",
+    "task_name",
+    "content_type",
+    "content_encoding",
+    "meta",
+    "date_started",
+    "date_done",
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,11 @@ def finish(job_id: UUID, attempt: int, ending: Ending, **changes: Any) -> State 
     """
     with transaction.atomic():
         held = Job.objects.filter(pk=job_id, state=State.RUNNING, attempt=attempt)
-        wanted = Case(When(revoke_requested=True, then=Value(State.REVOKED)), default=Value(ending.state), output_field=CharField())
+        wanted = Case(
+            When(revoke_requested=True, then=Value(State.REVOKED)),
+            default=Value(ending.state),
+            output_field=CharField(),
+        )
         if not held.change(state=wanted, **_ended(ending), **changes):
             return None
         job = Job.objects.get(pk=job_id)
@@ -106,7 +121,9 @@ def _celery_result(job: Job, ending: Ending) -> Any:
 
 def results_of(job_ids: Iterable[UUID]) -> dict[UUID, Any]:
     """The stored predictions of jobs that succeeded; a job without one is left out."""
-    rows = TaskResult.objects.filter(task_id__in=[str(pk) for pk in job_ids], status="SUCCESS").values_list("task_id", "result")
+    rows = TaskResult.objects.filter(task_id__in=[str(pk) for pk in job_ids], status="SUCCESS").values_list(
+        "task_id", "result"
+    )
     decoded = ((UUID(task_id), json.loads(text) if text else None) for task_id, text in rows)
     return {job_id: result for job_id, result in decoded if result is not None}
 
@@ -127,5 +144,3 @@ def forget_results(job_ids: Iterable[UUID]) -> int:
 def delete_rows(job_ids: Iterable[UUID]) -> None:
     """With the jobs themselves, at the end of the history. Inside the caller's transaction."""
     TaskResult.objects.filter(task_id__in=[str(pk) for pk in job_ids]).delete()
-
-

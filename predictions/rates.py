@@ -27,4 +27,6 @@ def check(user_id: int) -> None:
         return
     if count > most:
         wait_s = int(window_s - now % window_s) + 1
-        raise TooMany(f"You may submit {most:,} times in {window_s:,} s. Try again in {wait_s} s.", retry_after_s=wait_s)
+        raise TooMany(
+            f"You may submit {most:,} times in {window_s:,} s. Try again in {wait_s} s.", retry_after_s=wait_s
+        )

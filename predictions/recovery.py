@@ -68,7 +68,11 @@ def _take_idle_batches() -> list[dispatch.Message]:
     chunks = Chunk.objects.filter(job=OuterRef("pk"))
     under_way = chunks.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING])
     idle = Job.objects.filter(
-        ~Exists(under_way), Exists(chunks.filter(state=Chunk.State.QUEUED)), kind=Kind.BATCH, state__in=OPEN, revoke_requested=False
+        ~Exists(under_way),
+        Exists(chunks.filter(state=Chunk.State.QUEUED)),
+        kind=Kind.BATCH,
+        state__in=OPEN,
+        revoke_requested=False,
     )
     return [message for job in idle.order_by("pk")[:AT_ONCE] for message in turns.reserve(job.pk)]
 
@@ -117,7 +121,12 @@ def _reap_chunk(seen: Chunk) -> bool:
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=seen.job_id)
         lapsed = _lapsed_chunks().filter(pk=seen.pk, attempt=seen.attempt)
-        changes = {"state": Chunk.State.RESERVED, "crashes": F("crashes") + 1, "lease_until": None, "publish_at": Clock()}
+        changes = {
+            "state": Chunk.State.RESERVED,
+            "crashes": F("crashes") + 1,
+            "lease_until": None,
+            "publish_at": Clock(),
+        }
         if not lapsed.update(**changes):
             return False
         Job.objects.filter(pk=job.pk).change(crashes=F("crashes") + 1)
@@ -125,7 +134,9 @@ def _reap_chunk(seen: Chunk) -> bool:
             turns.end_if_stopped(job)
         elif seen.crashes + 1 >= MOST_CRASHES and job.state == State.RUNNING:
             last = seen.first_line + seen.rows - 1
-            message = f"{MOST_CRASHES} workers died on lines {seen.first_line:,} to {last:,}; the last was {seen.worker}."
+            message = (
+                f"{MOST_CRASHES} workers died on lines {seen.first_line:,} to {last:,}; the last was {seen.worker}."
+            )
             turns.fail(job, {"code": "workers_died", "message": message})
         else:
             note(job, f"{seen.worker} stopped answering; part {seen.number + 1} is scored again")
@@ -151,7 +162,9 @@ def retry_later(job: Job, attempt: int, reason: str) -> bool:
     after = Clock() + RETRY_AFTER_S * 2**job.retries
     with transaction.atomic():
         held = Job.objects.filter(pk=job.pk, state=State.RUNNING, attempt=attempt, revoke_requested=False)
-        if not held.change(state=State.QUEUED, retries=F("retries") + 1, lease_until=None, run_after=after, publish_at=after):
+        if not held.change(
+            state=State.QUEUED, retries=F("retries") + 1, lease_until=None, run_after=after, publish_at=after
+        ):
             return False
         note(job, f"{reason}; tried again in {RETRY_AFTER_S * 2**job.retries:.0f} s")
     say.jobs_changed([job.pk])

@@ -20,7 +20,9 @@ def revoke(job: Job, by: Any, address: str | None = None) -> Job:
         # One statement decides: between two, a rescue could queue the job that the first one saw running.
         asked = Job.objects.filter(pk=job.pk, state__in=OPEN).change(
             revoke_requested=True,
-            state=Case(When(state=State.QUEUED, then=Value(State.REVOKED)), default=F("state"), output_field=CharField()),
+            state=Case(
+                When(state=State.QUEUED, then=Value(State.REVOKED)), default=F("state"), output_field=CharField()
+            ),
         )
         now = Job.objects.select_for_update().get(pk=job.pk)
         if not asked:

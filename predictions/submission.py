@@ -56,7 +56,14 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
     job = _new_job(
-        owner, Kind.BATCH, upload.model, wishes, upload=upload, file_name=upload.file_name, total=plan.rows, chunks=len(plan.parts)
+        owner,
+        Kind.BATCH,
+        upload.model,
+        wishes,
+        upload=upload,
+        file_name=upload.file_name,
+        total=plan.rows,
+        chunks=len(plan.parts),
     )
     job.notes = list(plan.notes)
     job.pk = job_id or job.pk
@@ -114,7 +121,9 @@ def _stored(job: Job, wishes: Wishes) -> Job:
         return Job.objects.get(pk=job.pk)
     stored = Job.objects.get(owner=job.owner, idempotency_key=wishes.idempotency[0])
     if stored.request_hash != wishes.idempotency[1]:
-        raise KeyReused(f"The idempotency key {wishes.idempotency[0]!r} was used with another body. Use a new key for a new request.")
+        raise KeyReused(
+            f"The idempotency key {wishes.idempotency[0]!r} was used with another body. Use a new key for a new request."
+        )
     return stored
 
 
@@ -127,7 +136,8 @@ def _add_chunks(job: Job) -> list[dispatch.Message]:
         raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
     parts = Plan.from_json(job.upload.plan).parts
     Chunk.objects.bulk_create(
-        Chunk(job=job, number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows) for part in parts
+        Chunk(job=job, number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows)
+        for part in parts
     )
     return turns.reserve(job.pk)
 

@@ -65,7 +65,9 @@ def next_chunk(job_id: UUID) -> dispatch.Message | None:
         if chunk is None or job.state != State.RUNNING or job.revoke_requested:
             return None
         # Should we die before we claim it, the steward publishes it.
-        Chunk.objects.filter(pk=chunk.pk).update(state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S)
+        Chunk.objects.filter(pk=chunk.pk).update(
+            state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S
+        )
     return dispatch.for_chunk(job, chunk)
 
 
@@ -133,9 +135,13 @@ def _maybe_end(job: Job) -> State:
 def _verdict(job: Job) -> Ending:
     if job.rejected and job.on_bad_row == "reject":
         places = sorted((job.summary or {}).get("places", []), key=lambda place: place.get("line") or 0)
-        refusal = InvalidInput(f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected)
+        refusal = InvalidInput(
+            f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected
+        )
         return Ending(State.FAILED, error=refusal.as_json())
-    return Ending(State.SUCCEEDED, result={name: value for name, value in (job.summary or {}).items() if name != "places"})
+    return Ending(
+        State.SUCCEEDED, result={name: value for name, value in (job.summary or {}).items() if name != "places"}
+    )
 
 
 def end_if_stopped(job: Job) -> State:

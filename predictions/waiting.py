@@ -69,7 +69,9 @@ class Pace:
     def position(self, ahead: int) -> Position:
         if not self.workers:
             return Position(ahead, None)
-        return Position(ahead, (round(ahead * self.quick_s / self.workers, 2), round((ahead + 1) * self.slow_s / self.workers, 2)))
+        return Position(
+            ahead, (round(ahead * self.quick_s / self.workers, 2), round((ahead + 1) * self.slow_s / self.workers, 2))
+        )
 
 
 def _recent_runs_s(queue: str) -> list[float]:

@@ -27,7 +27,10 @@ _numbers = count(1)
 @pytest.fixture(scope="session", autouse=True)
 def collected_static() -> None:
     """Pages name their static files by hash: the manifest must be there. Uncompressed, which saves 15 s."""
-    plain = {**django_settings.STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
+    plain = {
+        **django_settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+    }
     with override_settings(STORAGES=plain):
         call_command("collectstatic", interactive=False, verbosity=0)
 
@@ -76,10 +79,14 @@ def a_worker(transactional_db: None, clean_redis: None, model_dir: Path) -> Iter
     """`a_worker("realtime")` starts a real worker on the test database and waits until it has its model."""
     with ExitStack() as stack:
 
-        def start(queues: str, *options: str, env: dict[str, str] | None = None, ready: bool = True) -> subprocess.Popen[bytes]:
+        def start(
+            queues: str, *options: str, env: dict[str, str] | None = None, ready: bool = True
+        ) -> subprocess.Popen[bytes]:
             name = f"{queues.split(',')[0]}{next(_numbers)}"
             command = processes.worker_command(queues, name, *options)
-            child = stack.enter_context(processes.running(name, command, {**processes.database_env(database()), **(env or {})}))
+            child = stack.enter_context(
+                processes.running(name, command, {**processes.database_env(database()), **(env or {})})
+            )
             if ready:
                 processes.eventually(lambda: child.poll() is not None or _is_ready(name), processes.START_S)
                 assert _is_ready(name), processes.log_of(name)

@@ -35,7 +35,9 @@ def eventually(holds: Callable[[], object], within_s: float = 20.0, every_s: flo
 def running(name: str, command: list[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A child with its output in DATA_DIR/<name>.log; ended by SIGTERM, by SIGKILL where that does not help."""
     with Path(DATA_DIR, f"{name}.log").open("ab") as log:
-        child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=log, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         yield child
     finally:
@@ -60,7 +62,19 @@ def log_of(name: str) -> str:
 def redis_command(port: int) -> list[str]:
     executable = shutil.which("redis-server") or shutil.which("valkey-server")
     assert executable, "redis-server is missing: run `make test`, which installs it"
-    return [executable, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", DATA_DIR]
+    return [
+        executable,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        DATA_DIR,
+    ]
 
 
 @contextmanager
@@ -84,7 +98,20 @@ def database_env(database: str) -> dict[str, str]:
 
 
 def worker_command(queues: str, name: str, *more: str) -> list[str]:
-    python = [sys.executable, "-m", "celery", "-A", "inference_site", "worker", "-Q", queues, "-n", f"{name}@%h", "-l", "INFO"]
+    python = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "inference_site",
+        "worker",
+        "-Q",
+        queues,
+        "-n",
+        f"{name}@%h",
+        "-l",
+        "INFO",
+    ]
     return [*python, "--without-mingle", "--without-gossip", *(more or ("--pool=solo",))]
 
 
@@ -92,9 +119,21 @@ def worker_command(queues: str, name: str, *more: str) -> list[str]:
 def web(database: str, name: str = "web") -> Iterator[str]:
     """uvicorn on a free port; yields its address."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "inference_site.asgi:application", "--port", str(port), "--no-access-log"]
-    with running(name, [*command, "--timeout-graceful-shutdown", "3"], {**database_env(database), "PORT": str(port)}) as child:
-        assert eventually(lambda: child.poll() is not None or _listens(port), START_S) and child.poll() is None, log_of(name)
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "inference_site.asgi:application",
+        "--port",
+        str(port),
+        "--no-access-log",
+    ]
+    with running(
+        name, [*command, "--timeout-graceful-shutdown", "3"], {**database_env(database), "PORT": str(port)}
+    ) as child:
+        assert eventually(lambda: child.poll() is not None or _listens(port), START_S) and child.poll() is None, log_of(
+            name
+        )
         yield f"http://127.0.0.1:{port}"
 
 

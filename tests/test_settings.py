@@ -18,8 +18,14 @@ READ = re.compile(r"""(?:environ\.get|whole_number|rate|hosts|checked)\(\s*"([A-
 
 def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:
     code = f"from django.conf import settings; print({look})"
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "inference_site.settings"}
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment | given, capture_output=True, text=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "inference_site.settings",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment | given, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize(

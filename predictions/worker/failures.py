@@ -19,7 +19,13 @@ def ending_of(error: Exception) -> Ending:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, Refused):
         return Ending(State.FAILED, error=error.as_json())
-    code = "non_finite_output" if isinstance(error, NonFiniteOutput) else "device_error" if is_of_device(error) else "worker_error"
+    code = (
+        "non_finite_output"
+        if isinstance(error, NonFiniteOutput)
+        else "device_error"
+        if is_of_device(error)
+        else "worker_error"
+    )
     sentence = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
     return Ending(State.FAILED, error={"code": code, "message": sentence}, traceback=trace)
 
@@ -33,4 +39,6 @@ def may_retry(claim: Claim, error: Exception) -> bool:
     if not is_of_device(error):
         return False
     log.warning("%s: %s", claim.job.pk, error)
-    return recovery.retry_later(claim.job, claim.attempt, f"{type(error).__name__} on {claim.job.worker}: {error}"[:300])
+    return recovery.retry_later(
+        claim.job, claim.attempt, f"{type(error).__name__} on {claim.job.worker}: {error}"[:300]
+    )

@@ -29,7 +29,9 @@ def draw_a_one(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("steward")
-def test_draw_a_digit_score_a_file_revoke_and_sign_out(a_worker: StartWorker, admin_page: Page, web: str, tmp_path: Path) -> None:
+def test_draw_a_digit_score_a_file_revoke_and_sign_out(
+    a_worker: StartWorker, admin_page: Page, web: str, tmp_path: Path
+) -> None:
     page = admin_page
     expect(page.locator("#connection")).to_contain_text("Live")
     a_worker("realtime")

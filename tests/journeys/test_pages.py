@@ -16,7 +16,9 @@ from tests.predictions.jobs import SUCCESS, claimed, submit_digit, submit_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AXE = Path(__file__).parent.parent / "vendor" / "axe.min.js"
-RUN_AXE = "async () => (await axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']})).violations"
+RUN_AXE = (
+    "async () => (await axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']})).violations"
+)
 PAGES = [
     "/", "/jobs/", "/models/", "/api/", "/keys/", "/account/password/", "/no-such-page/",
     "/console/", "/console/queues/", "/console/workers/", "/console/results/", "/console/audit/",
@@ -27,7 +29,10 @@ PAGES = [
 def jobs_of_every_state(staff: Any, digits: ModelCard) -> list[Job]:
     """One job a state, made as the product makes them."""
     jobs = [submit_digit(staff, digits), submit_rows(staff, digits, rows=5, parts=2)]
-    for ending in (SUCCESS, Ending(outcomes.State.FAILED, error={"code": "worker_error", "message": "It broke."}, traceback="Traceback …")):
+    for ending in (
+        SUCCESS,
+        Ending(outcomes.State.FAILED, error={"code": "worker_error", "message": "It broke."}, traceback="Traceback …"),
+    ):
         claim = claimed(submit_digit(staff, digits))
         outcomes.finish(claim.job.pk, claim.attempt, ending)
         jobs.append(claim.job)
@@ -48,7 +53,9 @@ def test_every_page_is_accessible(
     for path in [*PAGES, *(job.get_absolute_url() for job in jobs_of_every_state)]:
         page.goto(web + path)
         page.evaluate(AXE.read_text())
-        found += [f"{path}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in page.evaluate(RUN_AXE)]
+        found += [
+            f"{path}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in page.evaluate(RUN_AXE)
+        ]
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             found.append(f"{path}: scrolls sideways at {width}")
     assert found == []
@@ -59,4 +66,3 @@ def test_pages_of_others_obey_the_policy_too(admin_page: Page, web: str, path: s
     admin_page.goto(web + path)
     admin_page.wait_for_load_state("networkidle")
     assert admin_page.title()
-

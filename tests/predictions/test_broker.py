@@ -8,7 +8,9 @@ from predictions.queues import band_key, transport_priority
 
 
 def publish(queue: str, priority: int, task_id: str) -> None:
-    current_app.send_task("predictions.predict", args=([], "m@1"), task_id=task_id, queue=queue, priority=transport_priority(priority))
+    current_app.send_task(
+        "predictions.predict", args=([], "m@1"), task_id=task_id, queue=queue, priority=transport_priority(priority)
+    )
 
 
 @pytest.mark.usefixtures("clean_redis")

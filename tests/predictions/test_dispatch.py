@@ -45,7 +45,9 @@ def test_a_confirmation_does_not_undo_a_postponement(user: Any, digits: ModelCar
     assert now(job).publish_at is not None and chunk.publish_at is not None
 
 
-def test_many_confirmations_are_a_handful_of_statements(user: Any, digits: ModelCard, django_assert_num_queries: Any) -> None:
+def test_many_confirmations_are_a_handful_of_statements(
+    user: Any, digits: ModelCard, django_assert_num_queries: Any
+) -> None:
     messages = [dispatch.for_job(submit_digit(user, digits)) for _ in range(10)]
     with django_assert_num_queries(2, connection=connection):
         dispatch.confirm(messages, utc_now())

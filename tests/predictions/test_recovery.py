@@ -115,13 +115,18 @@ def test_a_redis_that_forgot_gets_every_message_again(user: Any, digits: ModelCa
     assert not memory.check()
 
 
-def test_a_device_error_is_retried_by_a_time_in_the_database_and_no_more_than_twice(user: Any, digits: ModelCard) -> None:
+def test_a_device_error_is_retried_by_a_time_in_the_database_and_no_more_than_twice(
+    user: Any, digits: ModelCard
+) -> None:
     job = submit_digit(user, digits)
     for expected in (True, True, False):
         claim = claimed(job)
         assert recovery.retry_later(claim.job, claim.attempt, "CUDA error") is expected
         Job.objects.update(run_after=0)
-    assert [event.text for event in Event.objects.all()] == ["CUDA error; tried again in 5 s", "CUDA error; tried again in 10 s"]
+    assert [event.text for event in Event.objects.all()] == [
+        "CUDA error; tried again in 5 s",
+        "CUDA error; tried again in 10 s",
+    ]
 
 
 def test_a_postponed_job_stays_queued(user: Any, digits: ModelCard) -> None:

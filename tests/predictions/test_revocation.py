@@ -42,4 +42,10 @@ def test_a_revocation_is_audited_with_who_and_from_where(user: Any, digits: Mode
     job = submit_digit(user, digits)
     revocation.revoke(job, user, "127.0.0.1")
     row = Audit.objects.get()
-    assert (row.who_name, row.action, row.subject, row.outcome, row.address) == ("ana", "revoke", f"job {job.pk}", "revoked", "127.0.0.1")
+    assert (row.who_name, row.action, row.subject, row.outcome, row.address) == (
+        "ana",
+        "revoke",
+        f"job {job.pk}",
+        "revoked",
+        "127.0.0.1",
+    )

@@ -20,7 +20,9 @@ def test_a_vector_is_queued_with_the_default_priority_of_its_queue(user: Any, di
     assert (job.state, job.queue, job.priority) == (State.QUEUED, "realtime", 9)
 
 
-def test_the_steward_may_publish_a_fresh_job_two_seconds_later_by_the_databases_clock(user: Any, digits: ModelCard) -> None:
+def test_the_steward_may_publish_a_fresh_job_two_seconds_later_by_the_databases_clock(
+    user: Any, digits: ModelCard
+) -> None:
     assert 1.0 < (submit_digit(user, digits).publish_at or 0) - now_s() < 2.1
 
 

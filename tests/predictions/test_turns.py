@@ -68,7 +68,9 @@ def test_rejected_rows_are_left_out_where_that_was_asked(user: Any, digits: Mode
     assert turns.finish_chunk(claimed_chunk(job), scored(6, rejected=1)) == State.SUCCEEDED
 
 
-def test_past_the_soft_limit_a_batch_stops_after_its_chunk_and_keeps_its_rows(user: Any, digits: ModelCard, settings: Any) -> None:
+def test_past_the_soft_limit_a_batch_stops_after_its_chunk_and_keeps_its_rows(
+    user: Any, digits: ModelCard, settings: Any
+) -> None:
     settings.SOFT_TIME_LIMIT = 1
     job = submit_rows(user, digits, rows=6, parts=2)
     part = scored(3)

@@ -37,7 +37,9 @@ def test_without_a_worker_nobody_can_say_how_long(user: Any, digits: ModelCard) 
 def test_the_wait_is_told_from_what_recent_jobs_took(user: Any, digits: ModelCard) -> None:
     a_process()
     done = submit_digit(user, digits)
-    Job.objects.filter(pk=done.pk).update(state=State.SUCCEEDED, started=utc_now() - timedelta(seconds=2), finished=utc_now())
+    Job.objects.filter(pk=done.pk).update(
+        state=State.SUCCEEDED, started=utc_now() - timedelta(seconds=2), finished=utc_now()
+    )
     submit_digit(user, digits)
     position = waiting.position(submit_digit(user, digits))
     assert position and position.eta_s == (pytest.approx(2, abs=0.1), pytest.approx(4, abs=0.1))

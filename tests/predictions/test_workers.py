@@ -12,7 +12,12 @@ pytestmark = pytest.mark.django_db
 
 
 def a_process(name: str = "realtime@here", pid: int = 1, age_s: float = 0.0, **facts: Any) -> None:
-    report(name, pid, "here", {"queues": ["realtime"], "started": utc_now(), "state": "idle", "model_state": "ready", **facts})
+    report(
+        name,
+        pid,
+        "here",
+        {"queues": ["realtime"], "started": utc_now(), "state": "idle", "model_state": "ready", **facts},
+    )
     Worker.objects.filter(name=name, pid=pid).update(beat_at=Clock() - age_s)
 
 

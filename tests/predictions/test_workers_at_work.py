@@ -28,12 +28,17 @@ def has_ended(job: Job) -> bool:
 
 
 def result_lines(job: Job) -> list[str]:
-    keys = [files.result_key(job.pk, chunk.number, chunk.result_attempt or 0) for chunk in Chunk.objects.filter(job=job).order_by("number")]
+    keys = [
+        files.result_key(job.pk, chunk.number, chunk.result_attempt or 0)
+        for chunk in Chunk.objects.filter(job=job).order_by("number")
+    ]
     return b"".join(files.read(key) for key in keys).decode().splitlines()
 
 
 @pytest.mark.parametrize("pool", [("--pool=solo",), ("--pool=prefork", "--autoscale=2,1")])
-def test_a_digit_and_a_file_are_scored_under_every_pool(a_worker: StartWorker, user: Any, digits: ModelCard, pool: tuple[str, ...]) -> None:
+def test_a_digit_and_a_file_are_scored_under_every_pool(
+    a_worker: StartWorker, user: Any, digits: ModelCard, pool: tuple[str, ...]
+) -> None:
     a_worker("realtime,batch,default", *pool)
     digit, file = submit_digit(user, digits, digit=3), submit_rows(user, digits, rows=30, parts=3)
     assert eventually(lambda: has_ended(digit) and has_ended(file))
@@ -50,13 +55,17 @@ def test_nine_goes_first_whatever_was_published_before(a_worker: StartWorker, us
     assert max(now(job).started for job in high) < min(now(job).started for job in low)
 
 
-def test_a_plain_celery_client_gets_the_result_by_the_jobs_id(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_plain_celery_client_gets_the_result_by_the_jobs_id(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     a_worker("realtime")
     job = submit_digit(user, digits, digit=7)
     assert current_app.AsyncResult(str(job.pk)).get(timeout=20)["class"] == 7
 
 
-def test_a_revoked_job_never_runs_though_its_message_is_delivered_later(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_revoked_job_never_runs_though_its_message_is_delivered_later(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     revoked, other = submit_digit(user, digits), submit_digit(user, digits)
     assert eventually(lambda: broker.depths()["realtime"].waiting == 2)
     revocation.revoke(revoked, user)
@@ -88,7 +97,9 @@ def test_the_job_of_a_killed_worker_is_finished_by_another(a_worker: StartWorker
 
 
 @pytest.mark.usefixtures("steward")
-def test_what_redis_lost_is_published_again(redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_what_redis_lost_is_published_again(
+    redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     assert eventually(lambda: broker.client().exists(broker.EPOCH) == 1)
     jobs = [submit_digit(user, digits) for _ in range(5)]
     assert eventually(lambda: broker.depths()["realtime"].waiting == 5)
@@ -98,7 +109,9 @@ def test_what_redis_lost_is_published_again(redis_server: Any, a_worker: StartWo
     assert TaskResult.objects.filter(status="SUCCESS").count() == 5
 
 
-def test_a_running_batch_that_is_revoked_stops_and_keeps_its_rows(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_running_batch_that_is_revoked_stops_and_keeps_its_rows(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     a_worker("batch")
     job = submit_rows(user, digits, rows=60_000, parts=12)
     assert eventually(lambda: now(job).done > 0, every_s=0.001)
@@ -110,10 +123,16 @@ def test_a_running_batch_that_is_revoked_stops_and_keeps_its_rows(a_worker: Star
 
 def result_lines_of_done(job: Job) -> list[str]:
     done = Chunk.objects.filter(job=job, state=Chunk.State.DONE).order_by("number")
-    return [line for chunk in done for line in files.read(files.result_key(job.pk, chunk.number, chunk.result_attempt or 0)).splitlines()]
+    return [
+        line
+        for chunk in done
+        for line in files.read(files.result_key(job.pk, chunk.number, chunk.result_attempt or 0)).splitlines()
+    ]
 
 
-def test_sigterm_lets_the_worker_finish_what_it_has_in_hand(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_sigterm_lets_the_worker_finish_what_it_has_in_hand(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     worker = a_worker("batch")
     job = submit_rows(user, digits, rows=20_000, parts=2)
     assert eventually(lambda: Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).exists(), every_s=0.001)
@@ -122,7 +141,9 @@ def test_sigterm_lets_the_worker_finish_what_it_has_in_hand(a_worker: StartWorke
     assert not Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).exists() and Job.objects.get().crashes == 0
 
 
-def test_a_model_that_was_altered_is_refused_and_its_jobs_stay_queued(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_model_that_was_altered_is_refused_and_its_jobs_stay_queued(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     original = digits.path.read_bytes()
     try:
         digits.path.write_bytes(original + b"!")
@@ -160,14 +181,18 @@ def submit_endless(user: Any, card: ModelCard) -> Job:
     return job
 
 
-def test_past_the_hard_limit_the_job_fails_and_the_worker_ends_itself(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_past_the_hard_limit_the_job_fails_and_the_worker_ends_itself(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     worker = a_worker("batch", env={"TIME_LIMIT": "2"})
     job = submit_endless(user, digits)
     assert eventually(lambda: worker.poll() is not None, 30)
     assert (now(job).error or {})["code"] == "time_limit" and TaskResult.objects.get().status == "FAILURE"
 
 
-def test_a_busy_worker_says_that_it_is_busy_and_keeps_its_lease(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_busy_worker_says_that_it_is_busy_and_keeps_its_lease(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     worker = a_worker("batch")
     job = submit_endless(user, digits)
     assert eventually(lambda: [node.state for node in workers.nodes()] == ["busy"])
@@ -177,7 +202,9 @@ def test_a_busy_worker_says_that_it_is_busy_and_keeps_its_lease(a_worker: StartW
     end(worker, signal.SIGKILL)
 
 
-def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silent(a_worker: StartWorker, digits: ModelCard) -> None:
+def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silent(
+    a_worker: StartWorker, digits: ModelCard
+) -> None:
     stopped, killed = a_worker("realtime"), a_worker("batch")
     end(stopped)
     assert eventually(lambda: [node.name.split("@")[0][:5] for node in workers.nodes()] == ["batch"])
@@ -186,7 +213,9 @@ def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silen
 
 
 @pytest.mark.usefixtures("steward")
-def test_a_frozen_redis_does_not_hold_up_a_rescue(redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
+def test_a_frozen_redis_does_not_hold_up_a_rescue(
+    redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
     worker = a_worker("batch")
     job = submit_endless(user, digits)
     assert eventually(lambda: Chunk.objects.filter(job=job, state=Chunk.State.RUNNING).exists())

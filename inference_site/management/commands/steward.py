@@ -47,7 +47,11 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
     return [
         ("rescue", (rescue, recovery.end_stopped, expiry.expire_results), EVERY_S),
         ("publish", (memory.check, lambda: recovery.publish_due(sender)), EVERY_S),
-        ("chores", (expiry.delete_result_files, expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers), CHORES_EVERY_S),
+        (
+            "chores",
+            (expiry.delete_result_files, expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers),
+            CHORES_EVERY_S,
+        ),
     ]
 
 

@@ -118,7 +118,15 @@ def _provide_model(supervisor: Supervisor) -> None:
 
 def _web() -> Child:
     argv = [sys.executable, "-m", "uvicorn", "inference_site.asgi:application", "--host", HOST]
-    argv += ["--port", str(settings.PORT), "--timeout-graceful-shutdown", "5", "--no-access-log", "--ws-max-size", "65536"]
+    argv += [
+        "--port",
+        str(settings.PORT),
+        "--timeout-graceful-shutdown",
+        "5",
+        "--no-access-log",
+        "--ws-max-size",
+        "65536",
+    ]
     return Child("web", argv, stops=0, grace_s=7)
 
 

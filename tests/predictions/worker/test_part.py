@@ -59,7 +59,9 @@ def test_the_summary_counts_classes_and_confidences(user: Any, digits: ModelCard
     assert summary["classes"] == {str(digit): 2 for digit in range(10)} and sum(summary["confidence_histogram"]) == 20
 
 
-def test_a_bad_row_that_is_skipped_is_written_apart_with_its_line_and_reason(user: Any, digits: ModelCard, model: Model) -> None:
+def test_a_bad_row_that_is_skipped_is_written_apart_with_its_line_and_reason(
+    user: Any, digits: ModelCard, model: Model
+) -> None:
     job = a_file_with_a_bad_row(user, digits, "skip")
     assert part.work_on(claimed_chunk(job), model) == State.SUCCEEDED
     rejected = files.read(files.rejected_key(job.pk, 0, 1)).decode()
@@ -73,7 +75,9 @@ def test_a_bad_row_found_while_scoring_fails_the_job_that_wants_all(user: Any, d
     assert (now(job).error or {})["errors"][0]["line"] == 3
 
 
-def test_a_revoked_part_stops_before_its_next_block_and_ends_the_job(user: Any, digits: ModelCard, model: Model) -> None:
+def test_a_revoked_part_stops_before_its_next_block_and_ends_the_job(
+    user: Any, digits: ModelCard, model: Model
+) -> None:
     job = submit_rows(user, digits, rows=10)
     claim = claimed_chunk(job)
     revocation.revoke(job, user)
