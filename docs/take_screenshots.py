@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import django
@@ -52,7 +53,7 @@ def main() -> None:
             for width in WIDTHS:
                 take(context, folder, scheme, width)
         browser.close()
-    print(f"The screenshots are in {folder}.")
+    sys.stdout.write(f"The screenshots are in {folder}.\n")
 
 
 def classify(page: Page, file: Path) -> None:

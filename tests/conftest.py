@@ -24,6 +24,11 @@ StartWorker = Callable[..., subprocess.Popen[bytes]]
 _numbers = count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser comes last: Playwright's loop stays in the main thread, where async tests need their own."""
+    items.sort(key=lambda item: "journeys" in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def collected_static() -> None:
     """Pages name their static files by hash: the manifest must be there. Uncompressed, which saves 15 s."""

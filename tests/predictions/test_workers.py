@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from predictions.models import utc_now
 from predictions.workers import Worker, live_workers, nodes, report
 
 pytestmark = pytest.mark.django_db
+BEFORE = timedelta(minutes=5)
 
 
 def a_process(name: str = "realtime@here", pid: int = 1, age_s: float = 0.0, **facts: Any) -> None:
@@ -16,7 +18,7 @@ def a_process(name: str = "realtime@here", pid: int = 1, age_s: float = 0.0, **f
         name,
         pid,
         "here",
-        {"queues": ["realtime"], "started": utc_now(), "state": "idle", "model_state": "ready", **facts},
+        {"queues": ["realtime"], "started": utc_now() - BEFORE, "state": "idle", "model_state": "ready", **facts},
     )
     Worker.objects.filter(name=name, pid=pid).update(beat_at=Clock() - age_s)
 
