@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,14 +16,15 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
 
 
 def checked(name: str, default: str, read: Callable[[str], T], cure: str) -> T:
-    """The variable `name`, read by `read`; a ValueError becomes a sentence that names it and says the cure."""
+    """The variable `name`, read by `read`; a ValueError or OSError becomes a sentence that names it and says the cure."""
     given = os.environ.get(name) or default
     try:
         return read(given)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ImproperlyConfigured(f"{name}={given!r} cannot be used: {cure}.") from error
 
 
@@ -36,6 +38,17 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     return checked(
         name, str(default), read, f"give a whole number from {low:,} to {high:,}, for example {name}={default}"
     )
+
+
+def folder(name: str, default: Path) -> Path:
+    """The folder, made where it is missing."""
+
+    def read(given: str) -> Path:
+        path = Path(given).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    return checked(name, str(default), read, "give a folder that exists or can be made")
 
 
 def rate(name: str) -> tuple[int, int] | None:
@@ -58,7 +71,13 @@ def rate(name: str) -> tuple[int, int] | None:
 
 
 def hosts(name: str) -> list[str]:
-    return [host.strip() for host in os.environ.get(name, "").split(",") if host.strip()] or sorted(LOOPBACK_HOSTS)
+    def read(given: str) -> list[str]:
+        names = [host.strip() for host in given.split(",") if host.strip()]
+        if not all(map(HOST.fullmatch, names)):
+            raise ValueError
+        return names or sorted(LOOPBACK_HOSTS)
+
+    return checked(name, "", read, f"give names alone, with commas between, for example {name}=dashboard.example.com")
 
 
 def redis_url(data_dir: Path) -> str:
@@ -82,6 +101,8 @@ def database(data_dir: Path) -> dict[str, Any]:
     def read(given: str) -> dict[str, Any]:
         settings = environ.Env.db_url_config(given)
         if settings.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+            raise ValueError
+        if not settings.get("NAME"):
             raise ValueError
         return dict(settings)
 

@@ -11,8 +11,8 @@ from inference_site import environment
 from predictions.queues import QUEUES, TRANSPORT_BANDS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(os.environ.get("DATA_DIR") or BASE_DIR / ".data").resolve()
-MODEL_DIR = Path(os.environ.get("MODEL_DIR") or DATA_DIR / "models").resolve()
+DATA_DIR = environment.folder("DATA_DIR", BASE_DIR / ".data")
+MODEL_DIR = environment.folder("MODEL_DIR", DATA_DIR / "models")
 DEFAULT_MODEL = os.environ.get("DEFAULT_MODEL") or "digits"
 
 PORT = environment.whole_number("PORT", 8000, 1, 65535)

@@ -66,16 +66,23 @@ def waiting_ids(queue: str) -> list[str]:
     return [json.loads(message)["headers"]["id"] for band in pipe.execute() for message in reversed(band)]
 
 
+def held_ids(queue: str) -> set[str]:
+    """The task ids of all messages of a queue: those that wait, and those delivered but not acknowledged."""
+    entries: Any = client().hvals(UNACKED)
+    delivered = [json.loads(entry)[0] for entry in entries if _queue_of(entry) == queue]
+    # What was given back between the two questions is found by the second.
+    return {message["headers"]["id"] for message in delivered} | set(waiting_ids(queue))
+
+
 def eviction_policy() -> str:
     """What Redis does when it is full; anything but "noeviction" can lose messages. INFO, since managed servers refuse CONFIG."""
     memory: Any = client().info("memory")
     return str(memory.get("maxmemory_policy", "unknown"))
 
 
-def has_forgotten(epoch: str) -> bool:
-    """True where Redis no longer holds the mark we left: it lost what it had."""
-    held: Any = client().get(EPOCH)
-    return held is None or held.decode() != epoch
+def is_marked() -> bool:
+    """False where Redis no longer holds the mark we left: it lost what it had."""
+    return bool(client().exists(EPOCH))
 
 
 def mark(epoch: str) -> None:

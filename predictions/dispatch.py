@@ -8,10 +8,11 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
 from celery import current_app
 from django.db import connection, transaction
@@ -53,7 +54,12 @@ def for_job(job: Job) -> Message:
 def for_chunk(job: Job, chunk: Chunk) -> Message:
     """Names (job, chunk, attempt): a duplicate finds the attempt gone and sends nothing."""
     args = (str(job.id), chunk.pk, chunk.attempt, job.model)
-    return Message(SCORE_CHUNK, args, str(uuid4()), job.queue, job.priority, job.id, chunk.pk, chunk.attempt)
+    return Message(SCORE_CHUNK, args, task_id_of(chunk), job.queue, job.priority, job.id, chunk.pk, chunk.attempt)
+
+
+def task_id_of(chunk: Chunk) -> str:
+    """The id of the message that (job, chunk, attempt) awaits, so that it can be looked for in Redis."""
+    return str(uuid5(chunk.job_id, f"{chunk.number}/{chunk.attempt}"))
 
 
 class Sender:
@@ -76,9 +82,10 @@ class Sender:
         return sent
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.collect(socket_timeout=0.1)
-            self._connection = None
+        broken, self._connection = self._connection, None
+        if broken is not None:
+            with suppress(Exception):  # it is broken already
+                broken.collect(socket_timeout=0.1)
 
     def _producer(self) -> Any:
         if self._connection is None:
@@ -101,6 +108,16 @@ class Sender:
             argsrepr="(…)",  # the repr of a vector costs more than its insert (facts 12)
             kwargsrepr="{}",
         )
+
+
+def give_back(messages: Sequence[Message]) -> None:
+    """These were taken and could not be sent: they are due again as soon as the broker is back."""
+    for message in messages:
+        if message.chunk_id is None:
+            rows: Any = Job.objects.filter(pk=message.job_id, state=State.QUEUED, run_after__lte=Clock())
+        else:
+            rows = Chunk.objects.filter(pk=message.chunk_id, state=Chunk.State.RESERVED)
+        rows.filter(attempt=message.attempt, publish_at__isnull=False).update(publish_at=Clock())
 
 
 def confirm(messages: Sequence[Message], sent_at: datetime) -> None:

@@ -84,17 +84,23 @@ def _forget(job: Job) -> None:
 
 
 def sweep_drafts() -> int:
-    """Remove uploads that no job refers to an hour after they came, also those that broke off."""
-    drafts = Upload.objects.filter(created__lt=Now() - DRAFT_LIVES, jobs=None).exclude(state=Upload.State.SWEPT)
+    """Remove uploads that no job refers to an hour after they came, also those that broke off or were swept halfway."""
+    drafts = Upload.objects.filter(created__lt=Now() - DRAFT_LIVES, jobs=None)
     return sum(_sweep(upload) for upload in drafts[:AT_ONCE])
 
 
 def _sweep(upload: Upload) -> bool:
-    """`open → swept` or `done → swept` by one UPDATE, so that a submit that races finds it gone."""
-    if not Upload.objects.filter(pk=upload.pk, state=upload.state, jobs=None).update(state=Upload.State.SWEPT):
-        return False
-    keys = [files.input_key(upload.pk, part["number"]) for part in upload.plan.get("parts", [])]
-    transaction.on_commit(lambda: _delete_upload(upload, keys))
+    """`open → swept` or `done → swept`, so that a submit that races finds it gone.
+
+    Locked first and asked then: one UPDATE that joins the jobs does not see, on PostgreSQL, the one it waited for.
+    """
+    with transaction.atomic():
+        held = Upload.objects.select_for_update().filter(pk=upload.pk, state=upload.state).first()
+        if held is None or Job.objects.filter(upload=held).exists():
+            return False
+        Upload.objects.filter(pk=held.pk).update(state=Upload.State.SWEPT)
+        keys = [files.input_key(held.pk, part["number"]) for part in held.plan.get("parts", [])]
+        transaction.on_commit(lambda: _delete_upload(held, keys))
     return True
 
 

@@ -10,10 +10,15 @@ from django.conf import settings
 from predictions import broker
 from predictions.errors import TooMany
 
+# Only the first who meets a Redis that is frozen waits for it.
+NOT_ASKED_FOR_S = 10.0
+_ask_again_at = 0.0
+
 
 def check(user_id: int) -> None:
     """Raises TooMany past RATE_LIMIT, with the seconds until the window ends."""
-    if settings.RATE_LIMIT is None:
+    global _ask_again_at
+    if settings.RATE_LIMIT is None or time.monotonic() < _ask_again_at:
         return
     most, window_s = settings.RATE_LIMIT
     now = time.time()
@@ -24,6 +29,7 @@ def check(user_id: int) -> None:
         pipe.expire(key, window_s)
         count = int(pipe.execute()[0])
     except redis.RedisError:
+        _ask_again_at = time.monotonic() + NOT_ASKED_FOR_S
         return
     if count > most:
         wait_s = int(window_s - now % window_s) + 1

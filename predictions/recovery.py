@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import redis
@@ -18,6 +18,7 @@ from predictions.models import OPEN, Chunk, Job, Kind, State, note, utc_now
 from predictions.outcomes import Ending
 from predictions.workers import Worker
 
+Row = TypeVar("Row", Job, Chunk)
 AT_ONCE = 200
 MOST_CRASHES = 3
 RETRY_AFTER_S = 5.0
@@ -45,22 +46,41 @@ class Patience:
         return steady >= self._until
 
 
+def publish_all_due(sender: dispatch.Sender) -> int:
+    """Until nothing is due or the broker takes no more; returns how many."""
+    published = 0
+    while sent := publish_due(sender):
+        published += sent
+    return published
+
+
 def publish_due(sender: dispatch.Sender) -> int:
-    """Publish queued rows and reserved chunks whose publish nobody confirmed; returns how many."""
+    """Publish queued rows and reserved chunks whose publish nobody confirmed, a few hundred at most; returns how many."""
     messages = _take_due_jobs() + _take_due_chunks() + _take_idle_batches()
     if not messages:
         return 0
     sent_at, sent = utc_now(), sender.send(messages)
     dispatch.confirm(sent, sent_at)
+    dispatch.give_back(messages[len(sent) :])
     return len(sent)
 
 
 def _take_due_jobs() -> list[dispatch.Message]:
-    """Each row is ours by one UPDATE, so that two stewards never publish the same one."""
-    due = Job.objects.due()
+    taken = _take(Job.objects.due(), Job.objects.due().order_by("-priority", "pk"))
+    return [dispatch.for_job(job) for job in sorted(taken, key=lambda job: (-job.priority, job.pk))]
+
+
+def _take_due_chunks() -> list[dispatch.Message]:
+    due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock(), job__state__in=OPEN)
+    return [dispatch.for_chunk(chunk.job, chunk) for chunk in _take(due, due.select_related("job").order_by("pk"))]
+
+
+def _take(due: QuerySet[Row], first: QuerySet[Row]) -> list[Row]:
+    """Each row is ours by one UPDATE, so that two stewards never publish the same one; locked in the order of ids."""
     again = Clock() + dispatch.AGAIN_AFTER_S
-    seen = list(due.order_by("-priority", "pk")[:AT_ONCE])
-    return [dispatch.for_job(job) for job in seen if due.filter(pk=job.pk).update(publish_at=again)]
+    with transaction.atomic():
+        seen = sorted(first[:AT_ONCE], key=lambda row: row.pk)
+        return [row for row in seen if due.filter(pk=row.pk).update(publish_at=again)]
 
 
 def _take_idle_batches() -> list[dispatch.Message]:
@@ -75,13 +95,6 @@ def _take_idle_batches() -> list[dispatch.Message]:
         revoke_requested=False,
     )
     return [message for job in idle.order_by("pk")[:AT_ONCE] for message in turns.reserve(job.pk)]
-
-
-def _take_due_chunks() -> list[dispatch.Message]:
-    due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock())
-    again = Clock() + dispatch.AGAIN_AFTER_S
-    seen = list(due.select_related("job").order_by("pk")[:AT_ONCE])
-    return [dispatch.for_chunk(chunk.job, chunk) for chunk in seen if due.filter(pk=chunk.pk).update(publish_at=again)]
 
 
 def reap() -> int:
@@ -121,6 +134,8 @@ def _reap_chunk(seen: Chunk) -> bool:
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=seen.job_id)
         lapsed = _lapsed_chunks().filter(pk=seen.pk, attempt=seen.attempt)
+        if job.has_ended:  # it ended while this part ran; nobody died
+            return bool(lapsed.update(state=Chunk.State.QUEUED, lease_until=None))
         changes = {
             "state": Chunk.State.RESERVED,
             "crashes": F("crashes") + 1,
@@ -130,9 +145,9 @@ def _reap_chunk(seen: Chunk) -> bool:
         if not lapsed.update(**changes):
             return False
         Job.objects.filter(pk=job.pk).change(crashes=F("crashes") + 1)
-        if job.revoke_requested and job.state == State.RUNNING:
+        if job.revoke_requested:
             turns.end_if_stopped(job)
-        elif seen.crashes + 1 >= MOST_CRASHES and job.state == State.RUNNING:
+        elif seen.crashes + 1 >= MOST_CRASHES:
             last = seen.first_line + seen.rows - 1
             message = (
                 f"{MOST_CRASHES} workers died on lines {seen.first_line:,} to {last:,}; the last was {seen.worker}."
@@ -173,37 +188,30 @@ def retry_later(job: Job, attempt: int, reason: str) -> bool:
 
 def postpone(job_id: UUID, after_s: float) -> None:
     """The message was taken by a worker that cannot serve the model now: let the steward publish it later."""
-    Job.objects.filter(pk=job_id, state__in=OPEN).update(run_after=Clock() + after_s)
-    Job.objects.filter(pk=job_id, state=State.QUEUED, kind=Kind.REALTIME).update(publish_at=Clock() + after_s)
-    Chunk.objects.filter(job_id=job_id, state=Chunk.State.RESERVED).update(publish_at=Clock() + after_s)
+    with transaction.atomic():
+        Job.objects.filter(pk=job_id, state__in=OPEN).update(run_after=Clock() + after_s)
+        Job.objects.filter(pk=job_id, state=State.QUEUED, kind=Kind.REALTIME).update(publish_at=Clock() + after_s)
+        Chunk.objects.filter(job_id=job_id, state=Chunk.State.RESERVED).update(publish_at=Clock() + after_s)
 
 
-class Memory:
-    """Notices that Redis has lost what it held, and has every message published again."""
+def publish_what_redis_forgot() -> bool:
+    """True where Redis no longer holds the mark: it lost what it had, and every message is published again.
 
-    def __init__(self) -> None:
-        self._epoch: str | None = None
-
-    def check(self) -> bool:
-        """True where Redis had forgotten. The resets are committed before the mark is set."""
-        try:
-            if self._epoch is not None and not broker.has_forgotten(self._epoch):
-                return False
-            held = broker.client().get(broker.EPOCH)
-            if self._epoch is None and held is not None:
-                self._epoch = held.decode()  # type: ignore[union-attr]
-                return False
-            publish_all_again()
-            self._epoch = secrets.token_hex(8)
-            broker.mark(self._epoch)
-        except redis.RedisError:
+    The resets are committed before the mark is set. Of two stewards the second finds the first one's mark.
+    """
+    try:
+        if broker.is_marked():
             return False
-        return True
+        publish_all_again()
+        broker.mark(utc_now().isoformat())
+    except redis.RedisError:
+        return False
+    return True
 
 
 def publish_all_again() -> None:
     Job.objects.filter(state=State.QUEUED, publish_at=None).update(publish_at=Clock())
-    Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None).update(publish_at=Clock())
+    Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None, job__state__in=OPEN).update(publish_at=Clock())
 
 
 def forget_old_workers() -> int:

@@ -20,15 +20,22 @@ class Tick(models.Model):
 
 
 def tick(name: str) -> float | None:
-    """Note that the loop runs; returns the seconds since it last did, None at the first time."""
-    last = age_s(name)
+    """Note that the loop runs; returns the seconds from its last tick until this one was written, None at the first time.
+
+    So a database that was shut while we wrote counts as a gap: the living could not beat either.
+    """
+    last = _at(name)
     if last is None:
         Tick.objects.update_or_create(name=name, defaults={"at": Clock()})
-    else:
-        Tick.objects.filter(name=name).update(at=Clock())
-    return last
+        return None
+    Tick.objects.filter(name=name).update(at=Clock())
+    return max(0.0, now_s() - last)
 
 
 def age_s(name: str) -> float | None:
-    row = Tick.objects.filter(name=name).values_list("at", flat=True).first()
-    return None if row is None else max(0.0, now_s() - row)
+    at = _at(name)
+    return None if at is None else max(0.0, now_s() - at)
+
+
+def _at(name: str) -> float | None:
+    return Tick.objects.filter(name=name).values_list("at", flat=True).first()

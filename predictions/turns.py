@@ -163,9 +163,21 @@ def try_again(job: Job, claim: Claim, reason: str) -> bool:
     return True
 
 
+def fail_by(claim: Claim, error: dict[str, Any], traceback: str | None = None) -> State | None:
+    """End a batch as failed by the attempt that holds one of its chunks; None where it was fenced off."""
+    assert claim.chunk is not None
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=claim.job.pk)
+        mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
+        if job.state != State.RUNNING or not mine.update(state=Chunk.State.QUEUED, lease_until=None):
+            return None
+        return fail(job, error, traceback)
+
+
 def fail(job: Job, error: dict[str, Any], traceback: str | None = None) -> State:
-    """End a running batch as failed. The caller holds the job's row."""
-    return _end(job, Ending(State.FAILED, error=error, traceback=traceback))
+    """End a running batch as failed, or revoked where that was asked. The caller holds the job's row."""
+    failed = Ending(State.FAILED, error=error, traceback=traceback)
+    return _end(job, Ending(State.REVOKED) if job.revoke_requested else failed)
 
 
 def _end(job: Job, ending: Ending) -> State:

@@ -13,7 +13,7 @@ from predictions import files
 from predictions.errors import InvalidInput
 from predictions.ingest import Ingest, ingest_rows
 from predictions.model_cards import ModelCard
-from predictions.models import Upload
+from predictions.models import Job, Upload
 from predictions.parts import Plan
 
 
@@ -26,22 +26,20 @@ def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard
         for block in blocks:
             digest.update(block)
             ingest.feed(block)
-        plan = ingest.close()
+        return _complete(upload, ingest.close(), digest.hexdigest())
     except BaseException:
         _withdraw(upload)
         raise
-    return _complete(upload, plan, digest.hexdigest())
 
 
 def receive_rows(owner: Any, rows: list[list[float]], card: ModelCard) -> Upload:
     """Rows of a JSON body, already judged, become parts of the same kind."""
     upload = Upload.objects.create(owner=owner, model=card.ref)
     try:
-        plan = ingest_rows(rows, card, _keep(upload))
+        return _complete(upload, ingest_rows(rows, card, _keep(upload)), "")
     except BaseException:
         _withdraw(upload)
         raise
-    return _complete(upload, plan, "")
 
 
 def refuse_bad_rows(upload: Upload) -> None:
@@ -67,8 +65,11 @@ def draft_of(owner: Any, upload_id: Any) -> Upload | None:
 
 def discard(draft: Upload) -> bool:
     """Remove a draft and its files; False where a job has taken it meanwhile."""
-    if not Upload.objects.filter(pk=draft.pk, state=Upload.State.DONE, jobs=None).update(state=Upload.State.SWEPT):
-        return False
+    with transaction.atomic():
+        held = Upload.objects.select_for_update().filter(pk=draft.pk, state=Upload.State.DONE).first()
+        if held is None or Job.objects.filter(upload=held).exists():
+            return False
+        Upload.objects.filter(pk=draft.pk).update(state=Upload.State.SWEPT)
     _withdraw(draft)
     return True
 

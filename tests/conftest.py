@@ -41,6 +41,17 @@ def collected_static() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Threads of this process keep their connections; PostgreSQL drops no database that is in use."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        connection.close()
+
+
+@pytest.fixture(scope="session")
 def redis_server() -> Iterator[subprocess.Popen[bytes]]:
     """The run's own Redis, at settings.REDIS_URL."""
     with processes.redis_server() as child:

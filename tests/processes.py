@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
-from tests.surroundings import DATA_DIR, REDIS_PORT, free_port
+from tests.surroundings import DATA_DIR, REDIS_PORT, TEST_DATABASE_URL, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60.0
@@ -94,6 +95,9 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def database_env(database: str) -> dict[str, str]:
+    """What makes a child process use the test's database. database: a file of SQLite, or a name on PostgreSQL."""
+    if TEST_DATABASE_URL:
+        return {"DATABASE_URL": urlsplit(TEST_DATABASE_URL)._replace(path=f"/{database}").geturl()}
     return {"DATABASE_URL": f"sqlite:///{database}"}
 
 

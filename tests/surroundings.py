@@ -21,6 +21,9 @@ OWN = ("DATABASE_URL", "MODEL_DIR", "ALLOWED_HOSTS", "RATE_LIMIT", "RESULT_EXPIR
 
 for name in OWN:
     os.environ.pop(name, None)
+# The suite also runs on PostgreSQL: postgres://user@127.0.0.1:5432/name, where "test_name" is made anew.
+if TEST_DATABASE_URL := os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = TEST_DATABASE_URL
 os.environ |= {
     "DATA_DIR": DATA_DIR,
     "REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}/0",

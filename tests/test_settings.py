@@ -13,7 +13,7 @@ import pytest
 from tests.processes import ROOT
 
 KNOWN = re.compile(r"^#?([A-Z_]+)=", re.MULTILINE)
-READ = re.compile(r"""(?:environ\.get|whole_number|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(r"""(?:environ\.get|whole_number|folder|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
 
 
 def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -37,13 +37,26 @@ def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProce
         ("RESULT_EXPIRES", "1h"),
         ("REDIS_URL", "http://127.0.0.1"),
         ("DATABASE_URL", "mysql://u:p@h/n"),
+        ("DATABASE_URL", "postgres://"),
         ("RATE_LIMIT", "many"),
+        ("ALLOWED_HOSTS", "http://dashboard.example.com"),
+        ("DATA_DIR", "/proc/nowhere"),
+        ("MODEL_DIR", "/proc/nowhere"),
     ],
 )
 def test_a_bad_value_is_named_with_its_cure(tmp_path: Path, name: str, value: str) -> None:
     done = loaded(tmp_path, "settings.PORT", **{name: value})
     assert done.returncode == 1
     assert f"{name}='{value}' cannot be used: give " in done.stderr
+
+
+def test_a_bad_value_is_said_by_the_command_line_in_one_line(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "PORT": "eighty"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("PORT='eighty' cannot be used: give ")
 
 
 def test_https_settings_are_off_on_loopback_and_on_elsewhere(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import time
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from predictions import leases, outcomes, turns
 from predictions.leases import Claim
-from predictions.models import Job, State
+from predictions.models import State
 from predictions.outcomes import Ending
 
 log = logging.getLogger(__name__)
@@ -80,10 +80,7 @@ def end_process_over(claim: Claim) -> None:
     if claim.chunk is None:
         outcomes.finish(claim.job.pk, claim.attempt, Ending(State.FAILED, error=error))
     else:
-        with transaction.atomic():
-            job = Job.objects.select_for_update().get(pk=claim.job.pk)
-            if job.state == State.RUNNING:
-                turns.fail(job, error)
+        turns.fail_by(claim, error)
     os._exit(EXIT_CODE_TIME_LIMIT)
 
 

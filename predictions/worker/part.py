@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import time
+from functools import partial
 
 import numpy as np
 from django.db import transaction
@@ -19,6 +20,7 @@ from predictions.turns import HISTOGRAM_BINS, Scored
 from predictions.vitals import vitals
 from predictions.worker import failures
 from predictions.worker.beat import beat
+from predictions.worker.insisting import AWAY, insist
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import Scores, format_lines, score_rows
 
@@ -33,13 +35,15 @@ def work_on(claim: Claim, model: Model) -> State | None:
     try:
         scored = _score(claim, model)
         rows = scored.scored
+        state = insist(partial(turns.finish_chunk, claim, scored))
+    except AWAY:  # no fault of the job: its lease lapses, and somebody does it again
+        raise
     except Exception as error:  # one job's fault must not end the worker
         failed = True
-        return _fail(claim, error)
+        return insist(partial(_fail, claim, error))
     finally:
         beat.drop(claim)
         vitals.end(rows, failed)
-    state = turns.finish_chunk(claim, scored)
     if state is None:
         log.warning("%s: attempt %d of chunk %s was fenced off", claim.job.pk, claim.attempt, claim.chunk)
     return state
@@ -53,7 +57,7 @@ def _score(claim: Claim, model: Model) -> Scored:
     columns = Plan.from_json(job.upload.plan).columns
     line, row, lines, bad = chunk.first_line, chunk.first_row, list[bytes](), list[BadCell]()
     for block, line_count, row_count in blocks(files.read(files.input_key(job.upload.pk, chunk.number))):
-        if beat.is_lost(claim) or leases.is_revoked(job.pk):
+        if beat.is_lost(claim) or insist(partial(leases.is_revoked, job.pk)):
             break
         read = read_block(block, columns, model.card.features, line, row)
         if len(read.rows):
@@ -110,7 +114,6 @@ def _fail(claim: Claim, error: Exception) -> State | None:
         mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
         if job.state != State.RUNNING or not mine.exists():
             return None
-        if failures.is_of_device(error) and turns.try_again(job, claim, str(error)):
+        if failures.is_of_device(error) and not job.revoke_requested and turns.try_again(job, claim, str(error)):
             return None
-        mine.update(state=Chunk.State.QUEUED, lease_until=None)
-        return turns.fail(job, ending.error or {}, ending.traceback)
+        return turns.fail_by(claim, ending.error or {}, ending.traceback)

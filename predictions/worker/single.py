@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from predictions import outcomes
 from predictions.leases import Claim
@@ -11,6 +12,7 @@ from predictions.outcomes import Ending
 from predictions.vitals import vitals
 from predictions.worker import failures
 from predictions.worker.beat import beat
+from predictions.worker.insisting import insist
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import predict_one
 
@@ -18,17 +20,26 @@ log = logging.getLogger(__name__)
 
 
 def work_on(claim: Claim, vector: list[float], model: Model) -> None:
+    """The lease is kept until the outcome is written, however long the database is away."""
     vitals.begin(str(claim.job.pk))
     beat.hold(claim)
     failed = False
     try:
-        ending = Ending(State.SUCCEEDED, result=predict_one(model, vector))
-    except Exception as error:  # one job's fault must not end the worker
-        if failures.may_retry(claim, error):
+        ending = _score(claim, vector, model)
+        if ending is None:
             return
-        ending, failed = failures.ending_of(error), True
+        failed = ending.state == State.FAILED
+        written = insist(partial(outcomes.finish, claim.job.pk, claim.attempt, ending, done=int(not failed)))
+        if written is None:
+            log.warning("%s: attempt %d was fenced off; its outcome was not written", claim.job.pk, claim.attempt)
     finally:
         beat.drop(claim)
         vitals.end(rows=1, failed=failed)
-    if outcomes.finish(claim.job.pk, claim.attempt, ending, done=int(not failed)) is None:
-        log.warning("%s: attempt %d was fenced off; its outcome was not written", claim.job.pk, claim.attempt)
+
+
+def _score(claim: Claim, vector: list[float], model: Model) -> Ending | None:
+    """None where it is tried again later."""
+    try:
+        return Ending(State.SUCCEEDED, result=predict_one(model, vector))
+    except Exception as error:  # one job's fault must not end the worker
+        return None if insist(partial(failures.may_retry, claim, error)) else failures.ending_of(error)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django_celery_results.models import TaskResult
 
-from predictions import expiry, files, outcomes, turns
+from predictions import expiry, files, outcomes, submission, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Job, State, Upload, utc_now
+from predictions.submission import Wishes
 from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, now, scored, submit_digit, submit_rows, upload_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,3 +92,23 @@ def test_an_upload_that_broke_off_leaves_nothing_after_the_sweep(user: Any, digi
     Upload.objects.update(created=LONG_AGO)
     expiry.sweep_drafts()
     assert not Upload.objects.exists() and files.list_inputs(broken.pk) == []
+
+
+def test_a_sweep_that_was_cut_short_is_finished_by_the_next(user: Any, digits: ModelCard) -> None:
+    draft = upload_rows(user, digits, rows=4)
+    Upload.objects.update(created=LONG_AGO, state=Upload.State.SWEPT)
+    assert expiry.sweep_drafts() == 1
+    assert not Upload.objects.exists() and files.list_inputs(draft.pk) == []
+
+
+def test_a_draft_that_is_submitted_while_the_sweep_waits_for_it_is_kept(user: Any, digits: ModelCard) -> None:
+    draft = upload_rows(user, digits, rows=4)
+    swept = []
+    with transaction.atomic():
+        submission.submit_batch(user, draft, Wishes())
+        sweep = threading.Thread(target=lambda: (swept.append(expiry._sweep(draft)), connection.close()))
+        sweep.start()
+        time.sleep(0.3)
+    sweep.join()
+    draft.refresh_from_db()
+    assert (swept, draft.state) == ([False], Upload.State.DONE)

@@ -83,3 +83,19 @@ def test_a_chunk_that_the_device_failed_is_tried_once_more(user: Any, digits: Mo
     claim = claimed_chunk(submit_rows(user, digits, rows=6))
     assert turns.try_again(Job.objects.get(), claim, "CUDA error")
     assert not turns.try_again(Job.objects.get(), claim, "CUDA error")
+
+
+def test_an_attempt_that_was_fenced_off_fails_no_batch(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6)
+    frozen = claimed_chunk(job)
+    lapse(job)
+    recovery.reap()
+    again = claimed_chunk(job)
+    assert turns.fail_by(frozen, {"code": "time_limit", "message": "It took too long."}) is None
+    assert turns.finish_chunk(again, scored(6)) == State.SUCCEEDED
+
+
+def test_a_batch_that_fails_while_it_is_being_stopped_is_revoked(user: Any, digits: ModelCard) -> None:
+    claim = claimed_chunk(submit_rows(user, digits, rows=6))
+    revocation.revoke(claim.job, user)
+    assert turns.fail_by(claim, {"code": "worker_error", "message": "It broke."}) == State.REVOKED

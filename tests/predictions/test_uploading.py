@@ -52,3 +52,13 @@ def test_rows_of_a_json_body_become_parts_of_the_same_kind(user: Any, digits: Mo
 def test_a_draft_belongs_to_who_sent_it(user: Any, other_user: Any, digits: ModelCard) -> None:
     upload = upload_rows(user, digits, rows=3)
     assert uploading.draft_of(user, upload.pk) == upload and uploading.draft_of(other_user, upload.pk) is None
+
+
+def test_of_an_upload_that_was_swept_while_it_arrived_nothing_is_left(user: Any, digits: ModelCard) -> None:
+    def blocks() -> Any:
+        yield csv_of(digits, 20)
+        Upload.objects.update(state=Upload.State.SWEPT)
+
+    with pytest.raises(InvalidInput, match="swept away"):
+        uploading.receive(user, "slow.csv", blocks(), digits)
+    assert not Upload.objects.exists()

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from predictions import dispatch, expiry, recovery, ticks
+from predictions import dispatch, expiry, lost_messages, recovery, ticks
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 def rounds() -> list[tuple[str, Sequence[Duty], float]]:
     """What is done how often. What talks to the broker stands apart: a frozen Redis must not hold up a rescue."""
-    patience, memory, sender = recovery.Patience(), recovery.Memory(), dispatch.Sender()
+    patience, census, sender = recovery.Patience(), lost_messages.Census(), dispatch.Sender()
 
     def rescue() -> None:
         # The tick comes first: if the database was shut to us, it was to the living as well.
@@ -46,7 +46,11 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
 
     return [
         ("rescue", (rescue, recovery.end_stopped, expiry.expire_results), EVERY_S),
-        ("publish", (memory.check, lambda: recovery.publish_due(sender)), EVERY_S),
+        (
+            "publish",
+            (recovery.publish_what_redis_forgot, census.check, lambda: recovery.publish_all_due(sender)),
+            EVERY_S,
+        ),
         (
             "chores",
             (expiry.delete_result_files, expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers),

@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import OperationalError, connections
 
 from inference_site import data_dir_lock, embedded_redis, static_files
 from inference_site.child import Child
 from inference_site.supervising import Log, Supervisor
 from predictions import model_cards, sign_in
+from predictions.errors import UnknownModel
 
 HOST = "127.0.0.1"
 REDIS_PATIENCE_S = 10
+DEMO_MODEL = "digits"
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 
 
@@ -29,6 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         lock = self._sole_holder()
+        _demand_default_model()
         try:
             sys.exit(_run())
         finally:
@@ -49,6 +52,19 @@ class Command(BaseCommand):
                 f"Port {settings.PORT} on {HOST} is taken. Stop what listens there or start with PORT={free} make run."
             )
         return lock
+
+
+def _demand_default_model() -> None:
+    """Only the demo model is made here; any other has been registered before, or every worker would lack its model."""
+    if settings.DEFAULT_MODEL == DEMO_MODEL:
+        return
+    try:
+        model_cards.default_card()
+    except UnknownModel as error:
+        raise CommandError(
+            f"DEFAULT_MODEL={settings.DEFAULT_MODEL!r} cannot be used: {error.detail} "
+            "Register it with `manage.py register_model`, or leave DEFAULT_MODEL unset."
+        ) from error
 
 
 def _run() -> int:
@@ -101,7 +117,10 @@ def _without_password(url: str) -> str:
 
 
 def _prepare() -> None:
-    call_command("migrate", interactive=False, verbosity=0)
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        raise CommandError(f"The database cannot be used: {error}. Start it, or correct DATABASE_URL.") from error
     static_files.collect()
     sign_in.administrator()
     connections.close_all()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django_celery_results.models import TaskResult
 
 from predictions import outcomes
@@ -59,3 +60,18 @@ def test_the_worker_counts_what_it_did(user: Any, digits: ModelCard) -> None:
     work(user, digits)
     work(user, digits, KeyError("digit"))
     assert (vitals.processed - before[0], vitals.failed - before[1], vitals.job) == (2, 1, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_when_the_outcome_is_written_costs_time_and_not_the_job(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, shut = outcomes.finish, [OperationalError("database is locked")]
+
+    def finish_later(*args: Any, **changes: Any) -> State | None:
+        if shut:
+            raise shut.pop()
+        return finish(*args, **changes)
+
+    monkeypatch.setattr(outcomes, "finish", finish_later)
+    assert work(user, digits).state == State.SUCCEEDED

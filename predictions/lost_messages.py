@@ -1,0 +1,69 @@
+"""Finds the messages that Redis lost one by one: a worker that is killed while it takes one leaves it nowhere (facts 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from django.db.models import QuerySet
+
+from predictions import broker, dispatch
+from predictions.clock import Clock
+from predictions.models import OPEN, Chunk, Job, Kind, State
+from predictions.queues import BATCH, REALTIME
+
+# A message may be on its way; one that is missing at three looks in a row is not.
+LOOKS = 3
+AT_ONCE = 200
+# Above this many, messages are counted and not read.
+TOLD_APART = 5_000
+
+
+class Census:
+    """Compares, look by look, what the database awaits in each queue with what Redis holds."""
+
+    def __init__(self) -> None:
+        self._short = Counter[str]()
+
+    def check(self) -> int:
+        """Has the missing ones published again; returns how many."""
+        try:
+            held = broker.depths()
+            return sum(self._look(queue, held[queue].waiting + held[queue].unacked) for queue in (REALTIME, BATCH))
+        except redis.RedisError:
+            return 0
+
+    def _look(self, queue: str, held: int) -> int:
+        lacking = _sent(queue).count() + _running(queue) - held
+        self._short[queue] = self._short[queue] + 1 if lacking > 0 else 0
+        if self._short[queue] < LOOKS:
+            return 0
+        self._short[queue] = 0
+        oldest = _sent(queue).order_by("pk")
+        lost = list(oldest[: min(lacking, AT_ONCE)]) if held > TOLD_APART else _not_in_redis(queue, oldest)
+        # Its condition is asked again: who was claimed meanwhile needs no message.
+        return sum(_sent(queue).filter(pk=row.pk, attempt=row.attempt).update(publish_at=Clock()) for row in lost)
+
+
+def _sent(queue: str) -> QuerySet[Any]:
+    """Rows whose message was sent and not yet taken."""
+    if queue == REALTIME:
+        return Job.objects.filter(queue=queue, kind=Kind.REALTIME, state=State.QUEUED, publish_at=None)
+    return Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state=Chunk.State.RESERVED, publish_at=None)
+
+
+def _running(queue: str) -> int:
+    """A worker acknowledges what it runs when it is done."""
+    if queue == REALTIME:
+        return Job.objects.filter(queue=queue, kind=Kind.REALTIME, state=State.RUNNING).count()
+    return Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state=Chunk.State.RUNNING).count()
+
+
+def _not_in_redis(queue: str, sent: QuerySet[Any]) -> list[Any]:
+    """The rows are read before the messages: one that is taken in between has been claimed."""
+    task_id: Callable[[Any], str] = (lambda job: str(job.pk)) if queue == REALTIME else dispatch.task_id_of
+    rows = list(sent)
+    held = broker.held_ids(queue)
+    return [row for row in rows if task_id(row) not in held][:AT_ONCE]
