@@ -123,6 +123,14 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
     assert said.strip() == f"CommandError: Port {port} on 127.0.0.1 is taken. {cure}"
 
 
+def test_a_default_model_that_is_not_registered_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_MODEL", "nope")
+    said = refused(tmp_path, free_port())
+    assert said.startswith("CommandError: DEFAULT_MODEL='nope' cannot be used: The model 'nope' is not known; ")
+
+
 def test_a_killed_worker_is_said_and_started_again(up: Up) -> None:
     old = up.children()["realtime"]
     old.kill()
