@@ -80,14 +80,15 @@ def _run() -> int:
 
 
 def _bring_up(supervisor: Supervisor) -> None:
-    """The web answers before torch is loaded anywhere: workers come last."""
+    """The web answers before the workers have loaded torch; whom it greets finds a model, also at the very first start."""
     _start_redis(supervisor)
     if not supervisor.is_stopping:
         _prepare()
+    _provide_model(supervisor)
+    if not supervisor.is_stopping:
         supervisor.start([_web(), _steward()])
     if supervisor.run_until(_web_listens):
         _welcome(supervisor.log)
-    _provide_model(supervisor)
     if not supervisor.is_stopping:
         supervisor.start(_workers())
 
