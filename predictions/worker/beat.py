@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 import time
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -30,7 +29,6 @@ class Beat:
     def __init__(self) -> None:
         self._held: dict[tuple[str, object, int], tuple[Claim, float]] = {}
         self._lost: set[tuple[str, object, int]] = set()
-        self._revoked: set[UUID] = set()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -44,7 +42,6 @@ class Beat:
         with self._lock:
             self._held.pop(claim.key, None)
             self._lost.discard(claim.key)
-            self._revoked.discard(claim.job.pk)
 
     def is_lost(self, claim: Claim) -> bool:
         """The lease is gone: somebody else has the work, or nobody may do it."""
