@@ -101,13 +101,13 @@ def database_env(database: str) -> dict[str, str]:
     return {"DATABASE_URL": f"sqlite:///{database}"}
 
 
-def worker_command(queues: str, name: str, *more: str) -> list[str]:
+def worker_command(queues: str, name: str, *more: str, app: str = "inference_site") -> list[str]:
     python = [
         sys.executable,
         "-m",
         "celery",
         "-A",
-        "inference_site",
+        app,
         "worker",
         "-Q",
         queues,

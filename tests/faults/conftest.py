@@ -1,0 +1,41 @@
+"""The world of a fault: Redis, web and steward run, a ledger is open; the test starts its workers and does its harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from predictions import broker, keys
+from tests.conftest import database
+from tests.faults.report import Report
+from tests.faults.world import World
+
+_report = Report()
+
+
+@pytest.fixture
+def report() -> Report:
+    return _report
+
+
+@pytest.fixture
+def world(transactional_db: None, user: Any, model_dir: Path) -> Iterator[World]:
+    """Nothing runs yet: for a test that starts its own web, steward or Redis."""
+    _, key = keys.create(user, "ledger")
+    with ExitStack() as stack:
+        found = World(stack, database(), key)
+        stack.enter_context(override_settings(REDIS_URL=found.env["REDIS_URL"]))
+        broker.client.cache_clear()
+        stack.callback(broker.client.cache_clear)
+        yield found
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _report.lines:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(_report.as_text())

@@ -1,0 +1,48 @@
+"""The table of faults: one line a test, printed at the end of the run and appended to FAULTS_REPORT as JSON where that is set."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.faults.ledger import Account
+
+COLUMNS = ("accepted", "succeeded", "failed", "revoked", "lost", "twice", "wrong")
+
+
+@dataclass(frozen=True)
+class Line:
+    """worst_s: from the fault until the work went on. figures: what else this test measured, with its unit in the name."""
+
+    fault: str
+    account: Account
+    worst_s: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Report:
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def add(self, fault: str, account: Account, worst_s: float | None = None, **figures: float) -> None:
+        line = Line(fault, account, worst_s, figures)
+        self.lines.append(line)
+        if path := os.environ.get("FAULTS_REPORT"):
+            with Path(path).open("a") as file:
+                file.write(json.dumps(asdict(line)) + "\n")
+
+    def as_text(self) -> str:
+        rows = [_cells(line) for line in self.lines]
+        heads = ["fault", *COLUMNS, "worst s", "figures"]
+        widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]
+        )
+
+
+def _cells(line: Line) -> list[str]:
+    figures = ", ".join(f"{name} {value:g}" for name, value in line.figures.items())
+    worst = "" if line.worst_s is None else f"{line.worst_s:.1f}"
+    return [line.fault, *(str(getattr(line.account, name)) for name in COLUMNS), worst, figures]

@@ -1,0 +1,76 @@
+"""The product's Celery app with a witness: each claim and each finish goes to the execution log. `celery -A tests.faults.watched`.
+
+EXECUTION_LOG names the log. FORWARD_S makes each forward pass last that long, so that a fault can meet a job in the middle.
+WITHOUT names protections to switch off (weakened.py), to show that a test notices.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from celery.signals import celeryd_after_setup
+
+from inference_site.celery import app
+from tests.faults import executions
+
+__all__ = ["app"]
+
+
+@celeryd_after_setup.connect
+def watch(**_: Any) -> None:
+    from predictions import leases, outcomes, turns
+    from predictions.worker import runtime
+    from tests.faults import weakened
+
+    weakened.switch_off(os.environ.get("WITHOUT", ""))
+    leases.claim_job = watch_claim(leases.claim_job)
+    leases.claim_chunk = watch_claim(leases.claim_chunk)
+    outcomes.finish = watch_finish(outcomes.finish)
+    turns.finish_chunk = watch_chunk(turns.finish_chunk)
+    if forward_s := float(os.environ.get("FORWARD_S", "0")):
+        runtime.Model.probabilities = slowed(runtime.Model.probabilities, forward_s)  # type: ignore[method-assign]
+
+
+def watch_claim(claim: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(claim)
+    def watched(job_id: UUID, *given: Any) -> Any:
+        held = claim(job_id, *given)
+        if held is not None:
+            executions.write("claimed", job_id, held.chunk and held.chunk.number, held.attempt)
+        return held
+
+    return watched
+
+
+def watch_finish(finish: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(finish)
+    def watched(job_id: UUID, attempt: int, *given: Any, **named: Any) -> Any:
+        state = finish(job_id, attempt, *given, **named)
+        executions.write("refused" if state is None else "accepted", job_id, None, attempt)
+        return state
+
+    return watched
+
+
+def watch_chunk(finish_chunk: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(finish_chunk)
+    def watched(claim: Any, *given: Any) -> Any:
+        state = finish_chunk(claim, *given)
+        executions.write("refused" if state is None else "accepted", claim.job.pk, claim.chunk.number, claim.attempt)
+        return state
+
+    return watched
+
+
+def slowed(forward: Callable[..., Any], forward_s: float) -> Callable[..., Any]:
+    @wraps(forward)
+    def watched(*given: Any) -> Any:
+        time.sleep(forward_s)
+        return forward(*given)
+
+    return watched

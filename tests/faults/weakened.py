@@ -1,0 +1,113 @@
+"""Protections that can be switched off, each by its name, to show that the tests of faults notice.
+
+Run as a program it is a steward without the duties that WITHOUT names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+
+def switch_off(names: str) -> None:
+    for name in filter(None, names.split(",")):
+        PROTECTIONS[name]()
+
+
+def _no_fence() -> None:
+    """A finish that asks neither for the state nor for the attempt."""
+    from django.db import transaction
+
+    from predictions import outcomes
+    from predictions.models import Job
+
+    def finish(job_id: UUID, attempt: int, ending: Any, **changes: Any) -> Any:
+        with transaction.atomic():
+            Job.objects.filter(pk=job_id).change(state=ending.state, **outcomes._ended(ending), **changes)
+            outcomes.record([Job.objects.get(pk=job_id)], ending)
+        return ending.state
+
+    outcomes.finish = finish
+
+
+def _no_claim() -> None:
+    """Whoever has the message works on it."""
+    from predictions import leases
+    from predictions.clock import Clock
+    from predictions.models import Job, State
+
+    def claim_job(job_id: UUID, worker: str) -> Any:
+        Job.objects.filter(pk=job_id).change(state=State.RUNNING, worker=worker, lease_until=Clock() + leases.LEASE_S)
+        job = Job.objects.get(pk=job_id)
+        return leases.Claim(job, job.attempt)
+
+    leases.claim_job = claim_job
+
+
+def _no_beat() -> None:
+    from predictions import leases
+
+    leases.renew = lambda claims: {claim.key for claim in claims}  # type: ignore[assignment]
+
+
+def _no_rescue() -> None:
+    from predictions import recovery
+
+    recovery.reap = _nothing
+
+
+def _no_patience() -> None:
+    from predictions import recovery
+
+    recovery.Patience.may_reap = lambda self, gap_s: True  # type: ignore[method-assign]
+
+
+def _no_outbox() -> None:
+    from predictions import recovery
+
+    recovery.publish_all_due = lambda sender: 0
+
+
+def _no_mark() -> None:
+    """A Redis that forgot is not noticed."""
+    from predictions import recovery
+
+    recovery.publish_what_redis_forgot = lambda: False
+
+
+def _no_census() -> None:
+    from predictions import lost_messages
+
+    lost_messages.Census.check = _nothing  # type: ignore[method-assign]
+
+
+def _nothing(*_: Any) -> int:
+    return 0
+
+
+PROTECTIONS: dict[str, Callable[[], None]] = {
+    "fence": _no_fence,
+    "claim": _no_claim,
+    "beat": _no_beat,
+    "rescue": _no_rescue,
+    "patience": _no_patience,
+    "outbox": _no_outbox,
+    "mark": _no_mark,
+    "census": _no_census,
+}
+
+
+def main(arguments: Iterable[str] = ("steward",)) -> None:
+    import django
+    from django.core.management import call_command
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
+    django.setup()
+    switch_off(os.environ["WITHOUT"])
+    call_command(*arguments)
+
+
+if __name__ == "__main__":
+    main()
