@@ -5,7 +5,7 @@ export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test lint format lock screenshots first-look
+.PHONY: run test test-all faults lint format lock screenshots first-look durability-cost
 
 run:
 	@deploy/set_up.sh requirements.lock
@@ -14,6 +14,15 @@ run:
 test: set-up-for-tests
 	@deploy/lint.sh
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What takes longer as well.
+test-all: set-up-for-tests
+	@deploy/lint.sh
+	@$(BIN)/python -m pytest -m "" $(PYTEST_ARGS)
+
+# Every fault, ten minutes of all of them at once, and the table of what became of the jobs.
+faults: set-up-for-tests
+	@$(BIN)/python -m pytest tests/faults -m "" $(PYTEST_ARGS)
 
 lint: set-up-for-tests
 	@deploy/lint.sh
@@ -28,6 +37,9 @@ screenshots: set-up-for-tests
 
 first-look: set-up-for-tests
 	@$(BIN)/python -m benchmarks.first_look
+
+durability-cost: set-up-for-tests
+	@$(BIN)/python -m benchmarks.durability_cost
 
 # Needs uv. The lock files hold hashes and name no package index; torch stands apart (deploy/set_up.sh).
 lock:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, re_path
@@ -20,14 +19,14 @@ from predictions.api import router as predictions_router
 from predictions.api_reading import refuse_nul
 from predictions.api_schemas import Problem
 from predictions.callers import CALLERS
-from predictions.errors import Internal, InvalidInput, NotAllowed, NotFound, Refused, Unavailable
+from predictions.errors import Internal, InvalidInput, NotAllowed, NotFound, Refused
 from predictions.numbers_in_text import cut
 from predictions.problems import problem
+from predictions.unavailable import unavailable_for
 from workers_admin.api import router as workers_router
 
 log = logging.getLogger(__name__)
 View = Callable[..., Awaitable[HttpResponseBase]]
-TRY_AGAIN_S = 5
 ROOT = "/api/v1/"
 DESCRIPTION = """Predictions by queue. Send an API key as `Authorization: Bearer <key>`, or sign in to try it out here.
 
@@ -81,17 +80,11 @@ def not_found(request: HttpRequest, error: Exception) -> HttpResponseBase:
     return problem(NotFound(f"There is nothing at {cut(request.path)}."))
 
 
-@api.exception_handler(OperationalError)
-@api.exception_handler(InterfaceError)
-def unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:
-    log.warning("The database could not take %s %s: %s", request.method, request.path, error)
-    return problem(
-        Unavailable(f"The database cannot take this now. Try again in {TRY_AGAIN_S} s.", retry_after_s=TRY_AGAIN_S)
-    )
-
-
 @api.exception_handler(Exception)
 def broken(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    if unavailable := unavailable_for(error):
+        log.warning("%s %s: %s %s", request.method, request.path, unavailable.detail, error)
+        return problem(unavailable)
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem(Internal("The request could not be answered because of a fault on our side; it has been logged."))
 

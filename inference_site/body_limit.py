@@ -14,6 +14,7 @@ from django.conf import settings
 
 from predictions.errors import Refused, TooLarge, UnsupportedType
 from predictions.problems import headers_of, problem_bytes
+from predictions.unavailable import unavailable_for
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -45,6 +46,10 @@ class BodyLimit:
             await self._app(scope, exchange.receive, exchange.send)
         except Refused as refused:
             await exchange.refuse(refused)
+        except OSError as error:  # Django keeps a body on disk while it arrives
+            if (unavailable := unavailable_for(error)) is None:
+                raise
+            await exchange.refuse(unavailable)
 
 
 class Exchange:

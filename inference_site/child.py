@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
+from predictions.limits import EXIT_CODE_TIME_LIMIT
+
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 HEALTHY_AFTER_S = 60.0
@@ -98,12 +100,20 @@ class Child:
         self.output, self._unfinished = None, b""
 
     def plan_restart(self) -> float:
-        """The pause before the next start in seconds: it doubles, and begins anew after a minute of health."""
+        """The pause before the next start in seconds: it doubles, and begins anew after a minute of health.
+
+        A worker that ended itself at a time limit did as it should: its job is failed, and the others wait for it.
+        """
         now = time.monotonic()
-        self.failures = 1 if now - self._started_at >= HEALTHY_AFTER_S else self.failures + 1
+        is_well = now - self._started_at >= HEALTHY_AFTER_S or self._ended_at_time_limit
+        self.failures = 1 if is_well else self.failures + 1
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self.failures - 1, 10), LONGEST_PAUSE_S)
         self.start_at = now + pause_s
         return pause_s
+
+    @property
+    def _ended_at_time_limit(self) -> bool:
+        return self.process is not None and self.process.returncode == EXIT_CODE_TIME_LIMIT
 
     def signal(self, number: signal.Signals) -> None:
         """Sends to the whole group, so that the children of a worker hear it too."""

@@ -40,6 +40,22 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     )
 
 
+def demand_below(low_names: tuple[str, ...], low: int, high_names: tuple[str, ...], high: int) -> None:
+    """Refuse a soft limit that is not below its hard one. names: the variables that may have said it, the first first."""
+    if low < high:
+        return
+    soft, hard = _sayer(low_names), _sayer(high_names)
+    raise ImproperlyConfigured(
+        f"{soft}={low} cannot be used: it must be below {hard}={high}; "
+        f"give a smaller {soft}, for example {soft}={high * 9 // 10}, or a larger {hard}."
+    )
+
+
+def _sayer(names: tuple[str, ...]) -> str:
+    """The first of `names` that is set; the last where none is."""
+    return next((name for name in names if os.environ.get(name)), names[-1])
+
+
 def folder(name: str, default: Path) -> Path:
     """The folder, made where it is missing."""
 

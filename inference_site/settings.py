@@ -20,8 +20,18 @@ REALTIME_WORKERS = environment.whole_number("REALTIME_WORKERS", 1, 0, 64)
 BATCH_WORKERS = environment.whole_number("BATCH_WORKERS", 1, 0, 64)
 RESULT_EXPIRES = environment.whole_number("RESULT_EXPIRES", 3600, 1, 10 * 365 * 86400)
 HISTORY_DAYS = environment.whole_number("HISTORY_DAYS", 90, 1, 36500)
-SOFT_TIME_LIMIT = environment.whole_number("SOFT_TIME_LIMIT", 270, 1, 86400)
 TIME_LIMIT = environment.whole_number("TIME_LIMIT", 300, 2, 86400)
+REALTIME_TIME_LIMIT = environment.whole_number("REALTIME_TIME_LIMIT", TIME_LIMIT, 2, 86400)
+BATCH_TIME_LIMIT = environment.whole_number("BATCH_TIME_LIMIT", TIME_LIMIT, 2, 86400)
+# Only batches can stop in between. Unset, it stays below a short hard limit.
+SOFT_TIME_LIMIT = environment.whole_number("SOFT_TIME_LIMIT", min(270, BATCH_TIME_LIMIT * 9 // 10), 1, 86400)
+BATCH_SOFT_TIME_LIMIT = environment.whole_number("BATCH_SOFT_TIME_LIMIT", SOFT_TIME_LIMIT, 1, 86400)
+environment.demand_below(
+    ("BATCH_SOFT_TIME_LIMIT", "SOFT_TIME_LIMIT"),
+    BATCH_SOFT_TIME_LIMIT,
+    ("BATCH_TIME_LIMIT", "TIME_LIMIT"),
+    BATCH_TIME_LIMIT,
+)
 MAX_UPLOAD_BYTES = environment.whole_number("MAX_UPLOAD_BYTES", 2 * 1024**3, 1024, 1024**4)
 TORCH_THREADS = environment.whole_number("TORCH_THREADS", 1, 1, 256)
 RATE_LIMIT = environment.rate("RATE_LIMIT")
@@ -110,6 +120,10 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024**2
 FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "inference_site.unnamed_uploads.UnnamedFileHandler",
+]
 
 CHANNEL_LAYERS = {
     "default": {
@@ -124,11 +138,11 @@ CHANNEL_LAYERS = {
 }
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "inference_site.result_backend:ReadingBackend"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_IMPORTS = ["predictions.worker.tasks"]
+CELERY_IMPORTS = ["predictions.worker.tasks", "predictions.worker.control_revokes"]
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_DEFAULT_ROUTING_KEY = "default"

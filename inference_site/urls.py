@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.contrib import admin
@@ -14,6 +15,8 @@ from inference_site import api
 from predictions.errors import Internal, NotFound, NotPermitted, Refused
 from predictions.health_views import healthz, readyz
 from predictions.problems import problem
+from predictions.unavailable import unavailable_for
+from predictions.views.answers import told
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -40,6 +43,9 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
+    """Also where the session could not be saved: Django calls it while the error is being handled."""
+    if unavailable := unavailable_for(sys.exc_info()[1]):
+        return problem(unavailable) if request.path.startswith("/api/") else told(request, unavailable)
     refused = Internal("The request could not be answered because of a fault on our side; it has been logged.")
     return _answer(request, refused, defaults.server_error)
 

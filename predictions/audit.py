@@ -28,9 +28,10 @@ class Audit(models.Model):
 
 
 def write(user: Any, action: str, subject: str, outcome: str, address: str | None = None) -> Audit:
-    """Call it inside the transaction that acts."""
+    """Call it inside the transaction that acts. user: a person, or the name of what acted without one."""
+    person, name = (None, user) if isinstance(user, str) else (user, user.get_username())
     return Audit.objects.create(
-        who=user, who_name=user.get_username(), action=action, subject=subject, outcome=outcome[:300], address=address
+        who=person, who_name=name, action=action, subject=subject, outcome=outcome[:300], address=address
     )
 
 

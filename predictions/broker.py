@@ -74,6 +74,13 @@ def held_ids(queue: str) -> set[str]:
     return {message["headers"]["id"] for message in delivered} | set(waiting_ids(queue))
 
 
+def delivered(queue: str) -> list[tuple[str, str]]:
+    """(task id, id of its job) of each message of a queue that some worker has and has not acknowledged."""
+    entries: Any = client().hvals(UNACKED)
+    headers = [json.loads(entry)[0]["headers"] for entry in entries if _queue_of(entry) == queue]
+    return [(header["id"], header["root_id"] or header["id"]) for header in headers]
+
+
 def eviction_policy() -> str:
     """What Redis does when it is full; anything but "noeviction" can lose messages. INFO, since managed servers refuse CONFIG."""
     memory: Any = client().info("memory")

@@ -9,9 +9,8 @@ from uuid import UUID
 
 from predictions import outcomes, waiting
 from predictions.models import Job, Kind, State
+from predictions.turns import WORKING
 from predictions.waiting import Position
-
-HIDDEN_FROM_SUMMARY = {"places"}
 
 
 def time_of(moment: datetime | None) -> str | None:
@@ -46,9 +45,7 @@ def job_json(job: Job, result: Any = None, position: Position | None = None) -> 
     if job.kind == Kind.REALTIME and job.state == State.SUCCEEDED:
         body["result"] = result
     if job.kind == Kind.BATCH:
-        body["summary"] = {
-            name: value for name, value in (job.summary or {}).items() if name not in HIDDEN_FROM_SUMMARY
-        } or None
+        body["summary"] = {name: value for name, value in (job.summary or {}).items() if name not in WORKING} or None
     return body
 
 

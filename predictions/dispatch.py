@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -105,13 +105,17 @@ class Sender:
             producer=producer,
             retry=False,
             ignore_result=True,
+            root_id=str(message.job_id),  # whoever meets a message alone can tell its job
             argsrepr="(…)",  # the repr of a vector costs more than its insert (facts 12)
             kwargsrepr="{}",
         )
 
 
 def give_back(messages: Sequence[Message]) -> None:
-    """These were taken and could not be sent: they are due again as soon as the broker is back."""
+    """These were taken and could not be sent: they are due again as soon as the broker is back.
+
+    Each UPDATE is a transaction of its own: one row is locked at a time, whatever the order.
+    """
     for message in messages:
         if message.chunk_id is None:
             rows: Any = Job.objects.filter(pk=message.job_id, state=State.QUEUED, run_after__lte=Clock())
@@ -122,17 +126,27 @@ def give_back(messages: Sequence[Message]) -> None:
 
 def confirm(messages: Sequence[Message], sent_at: datetime) -> None:
     """These were sent: the steward need not, unless the row has been claimed and has come back since."""
-    Job.objects.filter(pk__in={message.job_id for message in messages}, published=None).update(published=sent_at)
-    for attempt in {message.attempt for message in messages}:
-        sent = [message for message in messages if message.attempt == attempt]
-        jobs = [message.job_id for message in sent if message.chunk_id is None]
-        chunks = [message.chunk_id for message in sent if message.chunk_id is not None]
-        # A row that was postponed meanwhile keeps its time.
-        Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(
-            publish_at=None
-        )
-        reserved = Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt)
-        reserved.filter(job__run_after__lte=Clock()).update(publish_at=None)
+    with transaction.atomic(savepoint=False):
+        _lock_jobs(messages)
+        Job.objects.filter(pk__in={message.job_id for message in messages}, published=None).update(published=sent_at)
+        for attempt in {message.attempt for message in messages}:
+            _confirm_attempt([message for message in messages if message.attempt == attempt], attempt)
+
+
+def _lock_jobs(messages: Iterable[Message]) -> None:
+    """In the order of ids, before any is changed; their chunks are locked under them. SQLite has one writer."""
+    if connection.features.has_select_for_update:
+        rows = Job.objects.select_for_update().filter(pk__in={message.job_id for message in messages})
+        list(rows.order_by("pk").values_list("pk"))
+
+
+def _confirm_attempt(sent: Sequence[Message], attempt: int) -> None:
+    """A row that was postponed meanwhile keeps its time."""
+    jobs = [message.job_id for message in sent if message.chunk_id is None]
+    chunks = [message.chunk_id for message in sent if message.chunk_id is not None]
+    Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(publish_at=None)
+    reserved = Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt)
+    reserved.filter(job__run_after__lte=Clock()).update(publish_at=None)
 
 
 class Publisher:
@@ -180,6 +194,7 @@ class Publisher:
         """Gathered, because a commit for each would cost more than the publish."""
         try:
             with transaction.atomic():
+                _lock_jobs(message for messages, _ in groups for message in messages)
                 for messages, sent_at in groups:
                     confirm(messages, sent_at)
         except Exception as error:  # unconfirmed rows are published twice at worst, which is harmless

@@ -25,9 +25,13 @@ def rejected_key(job_id: UUID, number: int, attempt: int) -> str:
 
 
 def write(key: str, content: bytes) -> None:
-    """Write once; what an earlier try left under the key is replaced."""
+    """Write once; what an earlier try left under the key is replaced, and a write that fails leaves nothing."""
     default_storage.delete(key)
-    default_storage.save(key, ContentFile(content))
+    try:
+        default_storage.save(key, ContentFile(content))
+    except BaseException:
+        default_storage.delete(key)  # a full disk keeps half of a file
+        raise
 
 
 def read(key: str) -> bytes:

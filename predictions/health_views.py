@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from predictions import health
-from predictions.db_threads import in_db_thread
+from predictions.db_threads import in_broker_thread
 
 
 @csrf_exempt
@@ -21,5 +21,5 @@ async def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 async def readyz(request: HttpRequest) -> JsonResponse:
     """200, or 503 with a sentence for each thing that is missing."""
-    found = health.as_json(await in_db_thread(health.checks))
+    found = health.as_json(await in_broker_thread(health.checks))
     return JsonResponse(found, status=200 if found["ready"] else 503, headers={"Cache-Control": "no-store"})

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import models
+from django.db import OperationalError, models
 
 from predictions.models import utc_now
 
+log = logging.getLogger(__name__)
 PREFIX = "idk_"
 NOTED_EVERY = timedelta(minutes=1)
 
@@ -57,8 +59,16 @@ def user_of(plain: str) -> AbstractBaseUser | None:
         return None
     now = utc_now()
     if key.last_used is None or now - key.last_used > NOTED_EVERY:
-        ApiKey.objects.filter(pk=key.pk).update(last_used=now)
+        _note_use(key, now)
     return key.owner
+
+
+def _note_use(key: ApiKey, now: datetime) -> None:
+    """A database that takes no writes, such as one on a full disk, can still be read."""
+    try:
+        ApiKey.objects.filter(pk=key.pk).update(last_used=now)
+    except OperationalError as error:
+        log.warning("The use of the key %s could not be noted: %s", key, error)
 
 
 def revoke(owner: Any, key_id: int) -> bool:

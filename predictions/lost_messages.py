@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import redis
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from predictions import broker, dispatch
 from predictions.clock import Clock
@@ -43,8 +43,27 @@ class Census:
         self._short[queue] = 0
         oldest = _sent(queue).order_by("pk")
         lost = list(oldest[: min(lacking, AT_ONCE)]) if held > TOLD_APART else _not_in_redis(queue, oldest)
-        # Its condition is asked again: who was claimed meanwhile needs no message.
-        return sum(_sent(queue).filter(pk=row.pk, attempt=row.attempt).update(publish_at=Clock()) for row in lost)
+        return replace(queue, lost)
+
+
+def replace(queue: str, rows: Iterable[Any]) -> int:
+    """Have the messages of these rows published again, none twice in half a minute; returns how many.
+
+    The condition is asked again: a row that was claimed meanwhile needs no message.
+    """
+    calm = Q(republished_at=None) | Q(republished_at__lt=Clock() - dispatch.AGAIN_AFTER_S)
+    due = {"publish_at": Clock(), "republished_at": Clock()}
+    return sum(_sent(queue).filter(calm, pk=row.pk, attempt=row.attempt).update(**due) for row in rows)
+
+
+def awaited_of(queue: str, job_ids: Iterable[str]) -> QuerySet[Any]:
+    """Rows of these jobs whose message was sent and not yet taken."""
+    return _sent(queue).filter(**{"pk__in" if queue == REALTIME else "job_id__in": job_ids})
+
+
+def task_id(row: Job | Chunk) -> str:
+    """The id of the message that a row awaits."""
+    return str(row.pk) if isinstance(row, Job) else dispatch.task_id_of(row)
 
 
 def _sent(queue: str) -> QuerySet[Any]:
@@ -63,7 +82,6 @@ def _running(queue: str) -> int:
 
 def _not_in_redis(queue: str, sent: QuerySet[Any]) -> list[Any]:
     """The rows are read before the messages: one that is taken in between has been claimed."""
-    task_id: Callable[[Any], str] = (lambda job: str(job.pk)) if queue == REALTIME else dispatch.task_id_of
     rows = list(sent)
     held = broker.held_ids(queue)
     return [row for row in rows if task_id(row) not in held][:AT_ONCE]

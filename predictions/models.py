@@ -136,6 +136,7 @@ class Job(models.Model):
     # Seconds of the database's clock.
     lease_until = models.FloatField(null=True)
     publish_at = models.FloatField(null=True, help_text="when the steward may publish it; null: its message was sent")
+    republished_at = models.FloatField(null=True, help_text="when a message that seemed lost was last replaced")
     run_after = models.FloatField(default=0)
 
     total = models.PositiveIntegerField(default=1, help_text="rows")
@@ -221,6 +222,7 @@ class Chunk(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     lease_until = models.FloatField(null=True)
     publish_at = models.FloatField(null=True)
+    republished_at = models.FloatField(null=True)
     scored = models.PositiveIntegerField(default=0)
     rejected = models.PositiveIntegerField(default=0)
     result_bytes = models.PositiveBigIntegerField(default=0)

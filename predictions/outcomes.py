@@ -47,7 +47,8 @@ class Ending:
 def finish(job_id: UUID, attempt: int, ending: Ending, **changes: Any) -> State | None:
     """End a running job by the attempt that holds it; None: the attempt was fenced off and nothing was written.
 
-    Where its revocation was asked, it ends as revoked whatever the attempt says.
+    Where its revocation was asked, it ends as revoked whatever the attempt says. Called again because the reply of the
+    first time was lost, it says the same.
     """
     with transaction.atomic():
         held = Job.objects.filter(pk=job_id, state=State.RUNNING, attempt=attempt)
@@ -56,14 +57,27 @@ def finish(job_id: UUID, attempt: int, ending: Ending, **changes: Any) -> State 
             default=Value(ending.state),
             output_field=CharField(),
         )
-        if not held.change(state=wanted, **_ended(ending), **changes):
+        written = held.change(state=wanted, **_ended(ending), **changes)
+        job = Job.objects.filter(pk=job_id).first()
+        if job is None or not (written or _was_ended_so(job, attempt, ending)):
             return None
-        job = Job.objects.get(pk=job_id)
-        if job.state == State.REVOKED:
-            Job.objects.filter(pk=job_id).update(error=None, error_text="")
-        record([job], ending if job.state == ending.state else Ending(State.REVOKED))
+        if written:
+            _record_finish(job, ending)
     say.jobs_changed([job_id])
     return State(job.state)
+
+
+def _was_ended_so(job: Job, attempt: int, ending: Ending) -> bool:
+    """By this very attempt: only the reply was lost. One that is revoked keeps no result, whoever ended it."""
+    if job.attempt != attempt or job.state not in {ending.state, State.REVOKED, State.EXPIRED}:
+        return False
+    return job.state != State.FAILED or (job.error or {}).get("code") == (ending.error or {}).get("code")
+
+
+def _record_finish(job: Job, ending: Ending) -> None:
+    if job.state == State.REVOKED:
+        Job.objects.filter(pk=job.pk).update(error=None, error_text="")
+    record([job], ending if job.state == ending.state else Ending(State.REVOKED))
 
 
 def end_many(jobs: Iterable[Job], ending: Ending) -> None:

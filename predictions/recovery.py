@@ -16,6 +16,7 @@ from predictions.clock import Clock
 from predictions.live import say
 from predictions.models import OPEN, Chunk, Job, Kind, State, note, utc_now
 from predictions.outcomes import Ending
+from predictions.row_locks import in_id_order
 from predictions.workers import Worker
 
 Row = TypeVar("Row", Job, Chunk)
@@ -180,7 +181,8 @@ def retry_later(job: Job, attempt: int, reason: str) -> bool:
         if not held.change(
             state=State.QUEUED, retries=F("retries") + 1, lease_until=None, run_after=after, publish_at=after
         ):
-            return False
+            # Done already where only the reply was lost.
+            return Job.objects.filter(pk=job.pk, attempt=attempt, retries=job.retries + 1).exists()
         note(job, f"{reason}; tried again in {RETRY_AFTER_S * 2**job.retries:.0f} s")
     say.jobs_changed([job.pk])
     return True
@@ -210,8 +212,15 @@ def publish_what_redis_forgot() -> bool:
 
 
 def publish_all_again() -> None:
-    Job.objects.filter(state=State.QUEUED, publish_at=None).update(publish_at=Clock())
-    Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None, job__state__in=OPEN).update(publish_at=Clock())
+    """In two transactions, each of which locks in the order of ids."""
+    sent = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None)
+    going_on = Job.objects.filter(kind=Kind.BATCH, state__in=OPEN)
+    for rows in (
+        Job.objects.filter(state=State.QUEUED, publish_at=None),
+        sent.filter(job_id__in=going_on.values("pk")),
+    ):
+        with transaction.atomic():
+            in_id_order(rows).update(publish_at=Clock())
 
 
 def forget_old_workers() -> int:

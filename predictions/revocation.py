@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Case, CharField, F, Value, When
@@ -12,6 +14,8 @@ from predictions.errors import WrongState
 from predictions.live import say
 from predictions.models import OPEN, Job, Kind, State
 from predictions.outcomes import Ending
+
+BY_CELERY = "Celery's control.revoke"
 
 
 def revoke(job: Job, by: Any, address: str | None = None) -> Job:
@@ -35,3 +39,11 @@ def revoke(job: Job, by: Any, address: str | None = None) -> Job:
         audit.write(by, "revoke", f"job {job.pk}", now.status, address)
     say.jobs_changed([job.pk])
     return now
+
+
+def revoke_by_celery(job_id: UUID) -> None:
+    """A plain client's `control.revoke` means the same as anybody's. Every worker hears it: the first one does it."""
+    with suppress(WrongState), transaction.atomic():
+        job = Job.objects.select_for_update().filter(pk=job_id, state__in=OPEN, revoke_requested=False).first()
+        if job:
+            revoke(job, BY_CELERY)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
@@ -18,6 +17,7 @@ from predictions import dispatch, outcomes, workers
 from predictions.clock import Clock
 from predictions.errors import SHOWN, InvalidInput
 from predictions.leases import Claim
+from predictions.limits import limits_of
 from predictions.live import say
 from predictions.models import Chunk, Job, State, note
 from predictions.outcomes import Ending
@@ -26,11 +26,16 @@ from predictions.queues import BATCH
 HISTOGRAM_BINS = 20
 MOST_RETRIES = 1
 RETRY_AFTER_S = 5.0
+WORKING = ("places", "cut_short")
+"""What the summary holds for the finish alone."""
 
 
 @dataclass
 class Scored:
-    """What came of one chunk. class_counts by label; histogram: rows by confidence in 20 bins from 0 to 1."""
+    """What came of one chunk. class_counts by label; histogram: rows by confidence in 20 bins from 0 to 1.
+
+    cut_short: the soft time limit stopped it between two blocks, so that rows of it are missing.
+    """
 
     scored: int = 0
     rejected: int = 0
@@ -40,6 +45,7 @@ class Scored:
     class_counts: Counter[str] = field(default_factory=Counter)
     histogram: list[int] = field(default_factory=lambda: [0] * HISTOGRAM_BINS)
     places: list[dict[str, Any]] = field(default_factory=list)
+    cut_short: bool = False
 
 
 def reserve(job_id: UUID) -> list[dispatch.Message]:
@@ -62,7 +68,7 @@ def next_chunk(job_id: UUID) -> dispatch.Message | None:
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=job_id)
         chunk = job.parts.filter(state=Chunk.State.QUEUED).order_by("number").first()
-        if chunk is None or job.state != State.RUNNING or job.revoke_requested:
+        if chunk is None or job.state != State.RUNNING or _is_to_stop(job):
             return None
         # Should we die before we claim it, the steward publishes it.
         Chunk.objects.filter(pk=chunk.pk).update(
@@ -72,8 +78,18 @@ def next_chunk(job_id: UUID) -> dispatch.Message | None:
 
 
 def finish_chunk(claim: Claim, scored: Scored) -> State | None:
-    """Keep what was scored; returns the job's state then, or None where the attempt was fenced off."""
-    assert claim.chunk is not None
+    """Keep what was scored; returns the job's state then, or None where the attempt was fenced off.
+
+    Called again because the reply of the first time was lost, it says how the job stands.
+    """
+    state = _finish_chunk(claim, scored) or _unless_taken(claim)
+    if state:
+        say.jobs_changed([claim.job.pk])
+    return state
+
+
+def _finish_chunk(claim: Claim, scored: Scored) -> State | None:
+    """None where the job's row or the chunk's is not as this attempt left it, and then nothing is written."""
     with transaction.atomic():
         counted = Job.objects.filter(pk=claim.job.pk, state=State.RUNNING).change(
             chunks_done=F("chunks_done") + 1,
@@ -87,9 +103,16 @@ def finish_chunk(claim: Claim, scored: Scored) -> State | None:
         job = Job.objects.select_for_update().get(pk=claim.job.pk)
         job.summary = _merged(job.summary or {}, scored)
         Job.objects.filter(pk=job.pk).update(summary=job.summary)
-        state = _maybe_end(job)
-    say.jobs_changed([claim.job.pk])
-    return state
+        return _maybe_end(job)
+
+
+def _unless_taken(claim: Claim) -> State | None:
+    """The job's state where the chunk is still this attempt's: the job has ended, or the reply of our finish was lost."""
+    assert claim.chunk is not None
+    ours = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt)
+    if not ours.filter(state__in=[Chunk.State.RUNNING, Chunk.State.DONE]).exists():
+        return None
+    return State(Job.objects.values_list("state", flat=True).get(pk=claim.job.pk))
 
 
 def _close_chunk(claim: Claim, scored: Scored) -> bool:
@@ -117,38 +140,53 @@ def _merged(summary: dict[str, Any], scored: Scored) -> dict[str, Any]:
         "classes": dict(sorted(counts.items())),
         "confidence_histogram": [old + new for old, new in zip(before, scored.histogram, strict=True)],
         "places": (summary.get("places", []) + scored.places)[:SHOWN],
+        "cut_short": summary.get("cut_short", False) or scored.cut_short,
     }
 
 
 def _maybe_end(job: Job) -> State:
     """The job's row is locked by the caller's transaction."""
-    if job.revoke_requested:
-        return end_if_stopped(job)
-    if job.chunks_done == job.chunks:
+    if job.chunks_done == job.chunks and not job.revoke_requested:
         return _end(job, _verdict(job))
-    if job.spent_s > settings.SOFT_TIME_LIMIT:
-        message = f"Stopped after {job.spent_s:.0f} s of work; the limit is {settings.SOFT_TIME_LIMIT} s. {job.done:,} rows are kept."
-        return _end(job, Ending(State.FAILED, error={"code": "soft_time_limit", "message": message}))
-    return State.RUNNING
+    return end_if_stopped(job) if _is_to_stop(job) else State.RUNNING
+
+
+def _is_to_stop(job: Job) -> bool:
+    """Its revocation was asked, or it was worked on past the soft limit: no chunk of it is begun any more."""
+    return job.revoke_requested or _is_cut_short(job) or limits_of(job.queue).is_overworked(job.spent_s)
+
+
+def _is_cut_short(job: Job) -> bool:
+    """Kept with the job, since a later finish, or a process with another limit, could not tell."""
+    return bool((job.summary or {}).get("cut_short"))
 
 
 def _verdict(job: Job) -> Ending:
+    """Rows may be missing without a word only where the whole file is refused anyway."""
     if job.rejected and job.on_bad_row == "reject":
-        places = sorted((job.summary or {}).get("places", []), key=lambda place: place.get("line") or 0)
-        refusal = InvalidInput(
-            f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected
-        )
-        return Ending(State.FAILED, error=refusal.as_json())
-    return Ending(
-        State.SUCCEEDED, result={name: value for name, value in (job.summary or {}).items() if name != "places"}
+        return Ending(State.FAILED, error=_refusal(job).as_json())
+    if job.chunks_done < job.chunks or _is_cut_short(job):
+        return Ending(State.FAILED, error={"code": "soft_time_limit", "message": _how_far(job)})
+    return Ending(State.SUCCEEDED, result={n: value for n, value in (job.summary or {}).items() if n not in WORKING})
+
+
+def _refusal(job: Job) -> InvalidInput:
+    places = sorted((job.summary or {}).get("places", []), key=lambda place: place.get("line") or 0)
+    return InvalidInput(
+        f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected
     )
 
 
+def _how_far(job: Job) -> str:
+    kept = f"{job.done - job.rejected:,} of {job.total:,} rows are kept" if job.store else "No result was to be kept"
+    return f"Stopped after {job.spent_s:.1f} s of work; the limit is {limits_of(job.queue).soft_s} s. {kept}."
+
+
 def end_if_stopped(job: Job) -> State:
-    """A batch whose revocation was asked ends when no chunk of it runs. The caller holds the job's row."""
+    """A batch that is to stop ends when no chunk of it runs, and keeps what they finished. The caller holds the job's row."""
     if job.parts.filter(state=Chunk.State.RUNNING).exists():
         return State.RUNNING
-    return _end(job, Ending(State.REVOKED))
+    return _end(job, Ending(State.REVOKED) if job.revoke_requested else _verdict(job))
 
 
 def try_again(job: Job, claim: Claim, reason: str) -> bool:

@@ -15,6 +15,7 @@ from predictions.ingest import Ingest, ingest_rows
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
 from predictions.parts import Plan
+from predictions.unavailable import unavailable_for
 
 
 def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard) -> Upload:
@@ -75,7 +76,17 @@ def discard(draft: Upload) -> bool:
 
 
 def _keep(upload: Upload) -> Any:
-    return lambda number, content: files.write(files.input_key(upload.pk, number), content)
+    """Where the storage is full, the sender is told so."""
+
+    def keep(number: int, content: bytes) -> None:
+        try:
+            files.write(files.input_key(upload.pk, number), content)
+        except OSError as error:
+            if unavailable := unavailable_for(error):
+                raise unavailable from error
+            raise
+
+    return keep
 
 
 def _complete(upload: Upload, plan: Plan, sha256: str) -> Upload:
@@ -87,6 +98,7 @@ def _complete(upload: Upload, plan: Plan, sha256: str) -> Upload:
 
 
 def _withdraw(upload: Upload) -> None:
+    """The files first: a database on a full disk takes the rest once there is room. The sweep finds a row left behind."""
+    files.delete(files.list_inputs(upload.pk))
     with transaction.atomic():
         Upload.objects.filter(pk=upload.pk).delete()
-    files.delete(files.list_inputs(upload.pk))

@@ -33,6 +33,8 @@ class Vitals:
     job_since: float | None = None
     processed: int = 0
     failed: int = 0
+    fenced: int = 0
+    prefetch: int = 1
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,6 +88,8 @@ class Vitals:
             "job_since": None if self.job_since is None else time.time() - (time.monotonic() - self.job_since),
             "processed": self.processed,
             "failed": self.failed,
+            "fenced": self.fenced,
+            "prefetch": self.prefetch,
             "rows_per_s": round(self.rows_per_s(), 1),
             "cpu_percent": process.cpu_percent(),
             "memory_bytes": process.memory_info().rss,
@@ -98,9 +102,9 @@ vitals = Vitals()
 
 def reset_after_fork() -> None:
     """A prefork child counts for itself."""
-    inherited = vitals.name, vitals.queues, vitals.pool
+    inherited = vitals.name, vitals.queues, vitals.pool, vitals.prefetch
     vitals.__dict__.update(vars(Vitals()))  # in place: others hold the object
-    vitals.name, vitals.queues, vitals.pool = inherited
+    vitals.name, vitals.queues, vitals.pool, vitals.prefetch = inherited
 
 
 os.register_at_fork(after_in_child=reset_after_fork)

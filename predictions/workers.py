@@ -33,6 +33,13 @@ class Worker(models.Model):
     job_since = models.FloatField(null=True)
     processed = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
+    # db_default: a worker of the release before may still insert its row.
+    fenced = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="results that came after the work was taken from it"
+    )
+    prefetch = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="messages that Celery fetches ahead for it"
+    )
     rows_per_s = models.FloatField(default=0)
     cpu_percent = models.FloatField(default=0)
     memory_bytes = models.PositiveBigIntegerField(default=0)
@@ -41,6 +48,9 @@ class Worker(models.Model):
     ended = models.BooleanField(default=False, help_text="it said goodbye")
     stop_asked = models.BooleanField(default=False, help_text="the console asked it to finish and stop")
     beat_at = models.FloatField()
+    given_up = models.BooleanField(
+        default=False, db_default=False, help_text="lost: what it had fetched ahead was published again"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["host", "name", "pid"], name="one_row_a_process")]
@@ -50,8 +60,9 @@ class Worker(models.Model):
 
 
 def report(name: str, pid: int, host: str, facts: dict[str, Any]) -> None:
-    """Write what a process says of itself, on the database's clock."""
-    Worker.objects.update_or_create(name=name, pid=pid, host=host, defaults={**facts, "beat_at": Clock()})
+    """Write what a process says of itself, on the database's clock. Whoever reports is not lost."""
+    said = {**facts, "beat_at": Clock(), "given_up": False}
+    Worker.objects.update_or_create(name=name, pid=pid, host=host, defaults=said)
 
 
 def say_goodbye(name: str, host: str, pid: int | None = None) -> None:

@@ -17,7 +17,10 @@ def free_port() -> int:
 
 DATA_DIR = tempfile.mkdtemp(prefix="dashboard-test-")
 REDIS_PORT = free_port()
-OWN = ("DATABASE_URL", "MODEL_DIR", "ALLOWED_HOSTS", "RATE_LIMIT", "RESULT_EXPIRES", "SECRET_KEY", "DEFAULT_MODEL")
+OWN = (
+    *("DATABASE_URL", "MODEL_DIR", "ALLOWED_HOSTS", "RATE_LIMIT", "RESULT_EXPIRES", "SECRET_KEY", "DEFAULT_MODEL"),
+    *("TIME_LIMIT", "SOFT_TIME_LIMIT", "REALTIME_TIME_LIMIT", "BATCH_TIME_LIMIT", "BATCH_SOFT_TIME_LIMIT"),
+)
 
 for name in OWN:
     os.environ.pop(name, None)

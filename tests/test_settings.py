@@ -35,6 +35,8 @@ def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProce
         ("PORT", "70000"),
         ("REALTIME_WORKERS", "-1"),
         ("RESULT_EXPIRES", "1h"),
+        ("BATCH_TIME_LIMIT", "1"),
+        ("BATCH_SOFT_TIME_LIMIT", "0"),
         ("REDIS_URL", "http://127.0.0.1"),
         ("DATABASE_URL", "mysql://u:p@h/n"),
         ("DATABASE_URL", "postgres://"),
@@ -48,6 +50,43 @@ def test_a_bad_value_is_named_with_its_cure(tmp_path: Path, name: str, value: st
     done = loaded(tmp_path, "settings.PORT", **{name: value})
     assert done.returncode == 1
     assert f"{name}='{value}' cannot be used: give " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"SOFT_TIME_LIMIT": "300"},
+            "SOFT_TIME_LIMIT=300 cannot be used: it must be below TIME_LIMIT=300; give a smaller",
+        ),
+        (
+            {"SOFT_TIME_LIMIT": "20", "BATCH_TIME_LIMIT": "10"},
+            "SOFT_TIME_LIMIT=20 cannot be used: it must be below BATCH",
+        ),
+        ({"BATCH_SOFT_TIME_LIMIT": "90", "TIME_LIMIT": "60"}, "for example BATCH_SOFT_TIME_LIMIT=54, or a larger TIME"),
+        ({"BATCH_SOFT_TIME_LIMIT": "9", "BATCH_TIME_LIMIT": "9"}, "BATCH_SOFT_TIME_LIMIT=9 cannot be used: it must"),
+    ],
+)
+def test_time_limits_that_contradict_each_other_are_named_with_the_cure(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    done = loaded(tmp_path, "settings.PORT", **given)
+    assert done.returncode == 1 and said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({"TIME_LIMIT": "60"}, "60 60 54"),
+        ({"SOFT_TIME_LIMIT": "50", "REALTIME_TIME_LIMIT": "5"}, "5 300 50"),
+        ({"SOFT_TIME_LIMIT": "400", "BATCH_TIME_LIMIT": "900"}, "300 900 400"),
+        ({"TIME_LIMIT": "60", "BATCH_TIME_LIMIT": "600", "BATCH_SOFT_TIME_LIMIT": "500"}, "60 600 500"),
+    ],
+)
+def test_each_queue_may_have_its_own_time_limits(tmp_path: Path, given: dict[str, str], limits: str) -> None:
+    names = ("REALTIME_TIME_LIMIT", "BATCH_TIME_LIMIT", "BATCH_SOFT_TIME_LIMIT")
+    look = ", ".join(f"settings.{name}" for name in names)
+    assert loaded(tmp_path, look, **given).stdout.strip() == limits
 
 
 def test_a_bad_value_is_said_by_the_command_line_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from predictions import workers
 from predictions.api_answers import answer
 from predictions.api_docs import answers
 from predictions.callers import demand_console, user_of
-from predictions.db_threads import in_db_thread
+from predictions.db_threads import in_broker_thread, in_db_thread
 from workers_admin.api_schemas import QueuesOut, WorkersOut
 from workers_admin.contract import queue_json, worker_json
 from workers_admin.depths import depths
@@ -27,7 +27,7 @@ async def list_queues(request: HttpRequest) -> HttpResponse:
         demand_console(user_of(request))
         return {"items": [queue_json(depth) for depth in depths()]}
 
-    return answer(await in_db_thread(read))
+    return answer(await in_broker_thread(read))
 
 
 @router.get("/workers", response=WorkersOut, openapi_extra=answers(403))

@@ -117,6 +117,7 @@ def on_init(sender: str, **_: Any) -> None:
 def on_setup(instance: Any, **_: Any) -> None:
     vitals.queues = list(instance.app.amqp.queues.consume_from)
     vitals.pool = instance.pool_cls.__module__.rsplit(".", 1)[-1]
+    vitals.prefetch = instance.prefetch_multiplier
     vitals.changed.set()
 
 

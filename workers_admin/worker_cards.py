@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from predictions.workers import Node, Worker
 
 STOPPABLE = ("idle", "busy")
-SUMMED = ("processed", "failed", "rows_per_s", "cpu_percent", "memory_bytes", "gpu_memory_bytes")
+SUMMED = ("processed", "failed", "fenced", "rows_per_s", "cpu_percent", "memory_bytes", "gpu_memory_bytes")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template import loader
 
 from predictions import samples
 from predictions.composing import Filled, compose_context, filled_from
@@ -75,6 +76,14 @@ def page(request: HttpRequest, compose: dict[str, Any]) -> HttpResponse:
 
 def problem(request: HttpRequest, refusal: Refused) -> HttpResponse:
     return _as_refusal(render(request, "_problem.html", {"problem": refusal}), refusal)
+
+
+def told(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    """A refusal that asks the database for nothing: a fragment, or a page of its own."""
+    if is_script(request):
+        return problem(request, refusal)
+    page = loader.render_to_string(f"{refusal.status}.html", {"problem": refusal})
+    return _as_refusal(HttpResponse(page), refusal)
 
 
 def _as_refusal(response: HttpResponse, refusal: Refused) -> HttpResponse:

@@ -7,24 +7,26 @@ the hard time limit: the job is failed, fenced, and the process ends itself to b
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
 
-from django.conf import settings
 from django.db import connection
 
 from predictions import leases, outcomes, turns
 from predictions.leases import Claim
+from predictions.limits import EXIT_CODE_TIME_LIMIT, limits_of
 from predictions.models import State
 from predictions.outcomes import Ending
+from predictions.worker import last_resort
 
 log = logging.getLogger(__name__)
-EXIT_CODE_TIME_LIMIT = 75
+SHORTEST_PAUSE_S = 0.5
 
 
 class Beat:
-    """What is held now. `hold` and `drop` are called by the thread that works."""
+    """What is held now, and when its time is over. `hold` and `drop` are called by the thread that works."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, object, int], tuple[Claim, float]] = {}
@@ -36,12 +38,24 @@ class Beat:
 
     def hold(self, claim: Claim) -> None:
         with self._lock:
-            self._held[claim.key] = (claim, time.monotonic())
+            self._held[claim.key] = (claim, time.monotonic() + limits_of(claim.job.queue).hard_s)
+            self._set_last_resort()
 
     def drop(self, claim: Claim) -> None:
         with self._lock:
             self._held.pop(claim.key, None)
             self._lost.discard(claim.key)
+            self._set_last_resort()
+
+    def _set_last_resort(self) -> None:
+        if self._held:
+            last_resort.arm(self._next_limit_at())
+        else:
+            last_resort.disarm()
+
+    def _next_limit_at(self) -> float:
+        """When the first of what is held must have ended. The lock is held."""
+        return min((limit_at for _, limit_at in self._held.values()), default=math.inf)
 
     def is_lost(self, claim: Claim) -> bool:
         """The lease is gone: somebody else has the work, or nobody may do it."""
@@ -49,29 +63,39 @@ class Beat:
 
     def _run(self) -> None:
         while True:
-            time.sleep(leases.BEAT_EVERY_S)
+            time.sleep(self._pause_s())
             try:
                 self._beat()
             except Exception:  # the next beat tries again; if the lease lapses meanwhile, the fence holds
                 log.exception("The leases could not be renewed")
                 connection.close()
 
+    def _pause_s(self) -> float:
+        """Until the next beat, or to the second when a limit comes before it."""
+        with self._lock:
+            to_limit_s = self._next_limit_at() - time.monotonic()
+        return min(leases.BEAT_EVERY_S, max(SHORTEST_PAUSE_S, to_limit_s))
+
     def _beat(self) -> None:
         with self._lock:
             held = list(self._held.values())
         if not held:
             return
-        for claim, since in held:
-            if time.monotonic() - since > settings.TIME_LIMIT:
+        for claim, limit_at in held:
+            if time.monotonic() > limit_at:
                 end_process_over(claim)
-        still, _ = leases.renew(claim for claim, _ in held)
+        still = leases.renew(claim for claim, _ in held)
         with self._lock:
             self._lost |= {claim.key for claim, _ in held if claim.key not in still and claim.key in self._held}
 
 
 def end_process_over(claim: Claim) -> None:
-    """The hard time limit: fail the job by its attempt, then end this process at once."""
-    message = f"The work did not end within {settings.TIME_LIMIT} s, the time limit. The worker was started anew."
+    """The hard time limit: fail the job by its attempt, then end this process at once.
+
+    While the database is away each beat tries again, until the last resort ends the process; then the lease lapses.
+    """
+    limit_s = limits_of(claim.job.queue).hard_s
+    message = f"The work did not end within {limit_s} s, the time limit. The worker was started anew."
     error = {"code": "time_limit", "message": message}
     log.error("%s %s", claim.job.pk, message)
     if claim.chunk is None:

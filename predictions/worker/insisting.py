@@ -1,4 +1,4 @@
-"""A database that is away for a while costs a worker time, never the work: what it has to write is tried again."""
+"""A database or storage that is away for a while costs a worker time, never the work: it tries again."""
 
 from __future__ import annotations
 
@@ -27,4 +27,19 @@ def insist(act: Callable[[], T]) -> T:
                 raise
             log.warning("The database is away, trying again: %s", error)
             connection.close()
+            time.sleep(AGAIN_AFTER_S)
+
+
+def insist_on_storage(act: Callable[[], T]) -> T:
+    """What `act` gives. A full disk may be cleared meanwhile; a file that is gone stays gone."""
+    ends = time.monotonic() + FOR_S
+    while True:
+        try:
+            return act()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if time.monotonic() > ends:
+                raise
+            log.warning("The storage is away, trying again: %s", error)
             time.sleep(AGAIN_AFTER_S)

@@ -18,6 +18,7 @@ from predictions.worker.runtime import Model, models
 
 log = logging.getLogger(__name__)
 TRY_AGAIN_S = 5.0
+_mending = threading.Lock()
 
 
 @worker_process_init.connect
@@ -25,7 +26,7 @@ def begin(**_: Any) -> None:
     """Once a process, under solo and prefork alike: beat, and load the default model."""
     beat.start()
     if load() is None:
-        threading.Thread(target=_load_when_mended, name="model", daemon=True).start()
+        _keep_trying(None)
 
 
 @worker_shutting_down.connect
@@ -52,15 +53,25 @@ def load(ref: str | None = None) -> Model | None:
     return model
 
 
-def _load_when_mended() -> None:
-    while vitals.model_state == "failed":
-        time.sleep(TRY_AGAIN_S)
-        load()
+def _keep_trying(ref: str | None) -> None:
+    """Until it loads, without a job that asks for it; one thread a process."""
+    if _mending.acquire(blocking=False):
+        threading.Thread(target=_load_when_mended, args=(ref,), name="model", daemon=True).start()
+
+
+def _load_when_mended(ref: str | None) -> None:
+    try:
+        while vitals.model_state == "failed":
+            time.sleep(TRY_AGAIN_S)
+            load(ref)
+    finally:
+        _mending.release()
 
 
 def model_or_postpone(ref: str, job_id: UUID) -> Model | None:
     """The model of a message; where it cannot be used the job stays queued and is published again later."""
     model = load(ref)
     if model is None:
+        _keep_trying(ref)
         recovery.postpone(job_id, TRY_AGAIN_S)
     return model

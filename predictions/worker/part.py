@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import time
 from functools import partial
+from uuid import UUID
 
 import numpy as np
 from django.db import transaction
@@ -14,17 +14,16 @@ from django.db import transaction
 from predictions import files, leases, turns
 from predictions.csv_reading import BadCell, blocks, read_block
 from predictions.leases import Claim
+from predictions.limits import limits_of
 from predictions.models import Chunk, Job, State
 from predictions.parts import Plan
 from predictions.turns import HISTOGRAM_BINS, Scored
 from predictions.vitals import vitals
-from predictions.worker import failures
+from predictions.worker import failures, refusals
 from predictions.worker.beat import beat
-from predictions.worker.insisting import AWAY, insist
+from predictions.worker.insisting import AWAY, insist, insist_on_storage
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import Scores, format_lines, score_rows
-
-log = logging.getLogger(__name__)
 
 
 def work_on(claim: Claim, model: Model) -> State | None:
@@ -45,19 +44,19 @@ def work_on(claim: Claim, model: Model) -> State | None:
         beat.drop(claim)
         vitals.end(rows, failed)
     if state is None:
-        log.warning("%s: attempt %d of chunk %s was fenced off", claim.job.pk, claim.attempt, claim.chunk)
+        refusals.count(claim)
     return state
 
 
 def _score(claim: Claim, model: Model) -> Scored:
-    """Stops between two blocks when the job is revoked or the lease is gone; what was scored so far is kept."""
+    """What was scored before it had to stop is kept."""
     job, chunk = claim.job, claim.chunk
     assert chunk is not None and job.upload is not None
     begun, scored = time.monotonic(), Scored()
     columns = Plan.from_json(job.upload.plan).columns
     line, row, lines, bad = chunk.first_line, chunk.first_row, list[bytes](), list[BadCell]()
-    for block, line_count, row_count in blocks(files.read(files.input_key(job.upload.pk, chunk.number))):
-        if beat.is_lost(claim) or insist(partial(leases.is_revoked, job.pk)):
+    for block, line_count, row_count in blocks(_read(job.upload.pk, chunk.number)):
+        if _must_stop(claim, time.monotonic() - begun, scored):
             break
         read = read_block(block, columns, model.card.features, line, row)
         if len(read.rows):
@@ -71,6 +70,22 @@ def _score(claim: Claim, model: Model) -> Scored:
     return scored
 
 
+def _read(upload_id: UUID, number: int) -> bytes:
+    return insist_on_storage(partial(files.read, files.input_key(upload_id, number)))
+
+
+def _must_stop(claim: Claim, worked_s: float, scored: Scored) -> bool:
+    """Asked between two blocks: the lease is gone, the job ends without us, or it was worked on for too long.
+
+    What other workers have in hand meanwhile is not yet counted: the limit holds to within their chunks.
+    """
+    if beat.is_lost(claim):
+        return True
+    spent_s = insist(partial(leases.spent_so_far, claim.job.pk))
+    scored.cut_short = spent_s is not None and limits_of(claim.job.queue).is_overworked(spent_s + worked_s)
+    return spent_s is None or scored.cut_short
+
+
 def _count(scored: Scored, scores: Scores, labels: tuple[str, ...]) -> None:
     by_class = np.bincount(scores.classes, minlength=len(labels))  # (classes,)
     bins, _ = np.histogram(scores.confidences, bins=HISTOGRAM_BINS, range=(0.0, 1.0))  # (bins,)
@@ -82,11 +97,11 @@ def _count(scored: Scored, scores: Scores, labels: tuple[str, ...]) -> None:
 def _write(claim: Claim, scored: Scored, result: bytes, bad: list[BadCell]) -> None:
     assert claim.chunk is not None
     number = claim.chunk.number
-    files.write(files.result_key(claim.job.pk, number, claim.attempt), result)
+    insist_on_storage(partial(files.write, files.result_key(claim.job.pk, number, claim.attempt), result))
     scored.result_bytes = len(result)
     if bad:
         rejected = _rejected_lines(bad)
-        files.write(files.rejected_key(claim.job.pk, number, claim.attempt), rejected)
+        insist_on_storage(partial(files.write, files.rejected_key(claim.job.pk, number, claim.attempt), rejected))
         scored.rejected_bytes = len(rejected)
         scored.rejected = len({cell.row for cell in bad})
         scored.places = [cell.as_place() for cell in bad[:100]]
@@ -106,7 +121,7 @@ def _harmless(value: str) -> str:
 
 
 def _fail(claim: Claim, error: Exception) -> State | None:
-    """A device's error gives the chunk one more try by the rescue's own way; any other ends the job."""
+    """An error of the device or the storage gives the chunk one more try by the rescue's own way; others end the job."""
     assert claim.chunk is not None
     ending = failures.ending_of(error)
     with transaction.atomic():
@@ -114,6 +129,10 @@ def _fail(claim: Claim, error: Exception) -> State | None:
         mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
         if job.state != State.RUNNING or not mine.exists():
             return None
-        if failures.is_of_device(error) and not job.revoke_requested and turns.try_again(job, claim, str(error)):
+        if (
+            failures.is_retried(error)
+            and not job.revoke_requested
+            and turns.try_again(job, claim, failures.reason(error))
+        ):
             return None
         return turns.fail_by(claim, ending.error or {}, ending.traceback)

@@ -18,6 +18,8 @@ from torch.export.passes import move_to_device_pass
 from predictions import model_cards
 from predictions.errors import ModelRefused, NonFiniteOutput, UnknownModel
 from predictions.model_cards import ModelCard
+from predictions.worker.memory import Room, give_back, is_out_of_memory
+from predictions.worker.model_files import VerifiedFiles
 
 SLICE = 4096
 """Rows in one forward pass: more is no faster and costs memory."""
@@ -33,13 +35,33 @@ class Model:
         self.device = str(device)
         self._module = module
         self._device = device
+        self._room = Room(card.ref, SLICE)
 
     def probabilities(self, x: Floats) -> Floats:
         """Softmax over the classes, (n, classes) for x (n, width). Raises NonFiniteOutput."""
         out = np.empty((len(x), len(self.card.labels)), dtype=np.float32)
-        for start in range(0, len(x), SLICE):
-            out[start : start + SLICE] = self._forward(x[start : start + SLICE])
+        start = 0
+        while start < len(x):
+            fitting = self._forward_first(x[start : start + self._room.rows])
+            out[start : start + len(fitting)] = fitting
+            start += len(fitting)
         return out
+
+    def _forward_first(self, x: Floats) -> Floats:
+        """The probabilities of as many of the first rows as fit into memory; one row that does not fit is an error."""
+        while True:
+            try:
+                fitting = self._forward(x)
+            except Exception as error:
+                if len(x) == 1 or not is_out_of_memory(error):
+                    raise
+            else:
+                self._room.fitted(len(x))
+                return fitting
+            # Only here has the error let go of what the pass had allocated.
+            self._room.halve(len(x))
+            give_back(self._device)
+            x = x[: self._room.rows]
 
     def try_out(self, *batches: int) -> None:
         """Put made-up rows through, in batches of these sizes. Raises ModelRefused unless finite (n, classes) come."""
@@ -85,6 +107,7 @@ class ModelShelf:
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, Model] = OrderedDict()
+        self._files = VerifiedFiles()
         self._lock = threading.Lock()
 
     def get(self, ref: str | None) -> Model:
@@ -101,9 +124,10 @@ class ModelShelf:
         return list(self._held)
 
     def _get(self, card: ModelCard) -> Model:
-        held = self._held.pop(card.ref, None)
+        held = self._held.pop(card.ref, None)  # what is refused below is held no longer
+        self._files.check(card)
         if held is None or held.card.sha256 != card.sha256:
-            held = load(card)
+            held = _open(card)
         self._held[card.ref] = held
         if len(self._held) > HELD:
             self._held.popitem(last=False)
@@ -121,6 +145,10 @@ def device() -> torch.device:
 def load(card: ModelCard) -> Model:
     """Load a model once its file is known to be the card's, and warm it up. Raises ModelRefused."""
     model_cards.verify(card)
+    return _open(card)
+
+
+def _open(card: ModelCard) -> Model:
     model = Model(card, open_module(card.path), device())
     model.try_out(1, 2)
     return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 
 from predictions import outcomes
@@ -10,13 +9,11 @@ from predictions.leases import Claim
 from predictions.models import State
 from predictions.outcomes import Ending
 from predictions.vitals import vitals
-from predictions.worker import failures
+from predictions.worker import failures, refusals
 from predictions.worker.beat import beat
 from predictions.worker.insisting import insist
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import predict_one
-
-log = logging.getLogger(__name__)
 
 
 def work_on(claim: Claim, vector: list[float], model: Model) -> None:
@@ -31,7 +28,7 @@ def work_on(claim: Claim, vector: list[float], model: Model) -> None:
         failed = ending.state == State.FAILED
         written = insist(partial(outcomes.finish, claim.job.pk, claim.attempt, ending, done=int(not failed)))
         if written is None:
-            log.warning("%s: attempt %d was fenced off; its outcome was not written", claim.job.pk, claim.attempt)
+            refusals.count(claim)
     finally:
         beat.drop(claim)
         vitals.end(rows=1, failed=failed)

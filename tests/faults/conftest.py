@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.test import override_settings
 
 from predictions import broker, keys
@@ -30,9 +31,20 @@ def world(transactional_db: None, user: Any, model_dir: Path) -> Iterator[World]
     with ExitStack() as stack:
         found = World(stack, database(), key)
         stack.enter_context(override_settings(REDIS_URL=found.env["REDIS_URL"]))
+        stack.enter_context(messages_go_to(found.env["REDIS_URL"]))
         broker.client.cache_clear()
         stack.callback(broker.client.cache_clear)
         yield found
+
+
+@contextmanager
+def messages_go_to(redis_url: str) -> Iterator[None]:
+    """What the test itself publishes."""
+    current_app.conf.broker_write_url = redis_url
+    try:
+        yield
+    finally:
+        current_app.conf.broker_write_url = None
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Execution:
-    """at: seconds since 1970. event: claimed, accepted or refused. chunk: None for a vector."""
+    """at: seconds since 1970. event: claimed, accepted, refused, or nothing (a message found no claim). chunk: None for a vector."""
 
     event: str
     job: str

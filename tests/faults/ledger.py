@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from django.db import connection
@@ -70,10 +70,15 @@ class Ledger:
         self.entries: list[Entry] = []
         self.unanswered = 0
         self.refused = Counter[int]()
+        self.replayed = 0
         self.revoke_answers: dict[UUID, str] = {}
+        self.revokes_asked: dict[UUID, float] = {}
+        self.revokes_answered: dict[UUID, float] = {}
         self._log = log
+        self._noted = set[UUID]()
         self._lock = threading.Lock()
         self._digits = count()
+        self._digit_of_key: dict[str, int] = {}
         self._client = httpx.Client(
             base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S
         )
@@ -81,10 +86,21 @@ class Ledger:
     def close(self) -> None:
         self._client.close()
 
-    def submit_digit(self, **body: Any) -> Entry | None:
+    def submit_digit(self, idempotency_key: str = "", **body: Any) -> Entry | None:
+        """The same key sends the same digit again."""
         digit = next(self._digits)
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        if idempotency_key:
+            digit = self._digit_of_key.setdefault(idempotency_key, digit)
         vector = answers.rows()[digit % len(answers.rows())]
-        return self._note(Kind.REALTIME, digit, 1, "/predict", json={"input": vector, **body})
+        return self._note(Kind.REALTIME, digit, 1, "/predict", json={"input": vector, **body}, headers=headers)
+
+    def submit_digit_until_accepted(self, within_s: float = SETTLES_WITHIN_S) -> Entry | None:
+        """As a careful client does: again and again under one key, until there is a 202."""
+        key, ends = str(uuid4()), time.monotonic() + within_s
+        while (entry := self.submit_digit(key)) is None and time.monotonic() < ends:
+            time.sleep(0.1)
+        return entry
 
     def submit_digits(self, number: int, clients: int = 8, **body: Any) -> list[Entry]:
         """Returns those that were accepted."""
@@ -98,11 +114,13 @@ class Ledger:
         return self._note(Kind.BATCH, first, rows, "/batch-predict", files=table, data=fields)
 
     def revoke(self, job_id: UUID) -> None:
-        """Keeps what the user was told; 409 where the job had ended."""
+        """Keeps what the user was told, and when; 409 where the job had ended."""
+        self.revokes_asked.setdefault(job_id, time.time())
         with suppress(httpx.HTTPError):
             answer = self._client.post(f"/jobs/{job_id}/revoke")
             told = answer.json()["status"] if answer.is_success else str(answer.status_code)
-            self.revoke_answers[job_id] = told
+            self.revoke_answers.setdefault(job_id, told)  # the first answer counts: asked again it is a 409
+            self.revokes_answered[job_id] = time.time()
 
     def _note(self, kind: str, digit: int, rows: int, path: str, **request: Any) -> Entry | None:
         began = time.monotonic()
@@ -118,7 +136,10 @@ class Ledger:
                 self.refused[answer.status_code] += 1
                 return None
             entry = Entry(UUID(answer.json()["id"]), kind, digit, rows, took_s)
-            self.entries.append(entry)
+            self.replayed += "Idempotent-Replayed" in answer.headers
+            if entry.id not in self._noted:
+                self._noted.add(entry.id)
+                self.entries.append(entry)
         return entry
 
     # -- the account
@@ -169,9 +190,11 @@ class Ledger:
         return differ + len(told.keys() - ended.keys())
 
     def _untrue_answers(self, jobs: dict[UUID, Job]) -> int:
-        """`revoked` and `revoking` were promises; 409 said that the job had ended otherwise."""
+        """`revoked` and `revoking` were promises; 409 said that the job had ended otherwise. Nothing is revoked unasked."""
         told = [(jobs[job_id].state, told) for job_id, told in self.revoke_answers.items() if job_id in jobs]
-        return sum(1 for state, answer in told if (state == State.REVOKED) != (answer in {"revoked", "revoking"}))
+        untrue = sum(1 for state, answer in told if (state == State.REVOKED) != (answer in {"revoked", "revoking"}))
+        revoked = {job_id for job_id, job in jobs.items() if job.state == State.REVOKED}
+        return untrue + len(revoked - self.revokes_asked.keys())
 
 
 def result_lines(job: Job) -> list[str]:

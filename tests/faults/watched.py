@@ -1,6 +1,8 @@
 """The product's Celery app with a witness: each claim and each finish goes to the execution log. `celery -A tests.faults.watched`.
 
 EXECUTION_LOG names the log. FORWARD_S makes each forward pass last that long, so that a fault can meet a job in the middle.
+POISON, the number of a digit, kills the process at that digit; HOLD_GIL_S keeps every other thread from running in a pass;
+CUT_OFF names a file: while it is there, this process does not reach its database.
 WITHOUT names protections to switch off (weakened.py), to show that a test notices.
 """
 
@@ -8,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -34,13 +37,28 @@ def watch(**_: Any) -> None:
     turns.finish_chunk = watch_chunk(turns.finish_chunk)
     if forward_s := float(os.environ.get("FORWARD_S", "0")):
         runtime.Model.probabilities = slowed(runtime.Model.probabilities, forward_s)  # type: ignore[method-assign]
+    spoil(os.environ)
+
+
+def spoil(env: Mapping[str, str]) -> None:
+    from predictions.worker import runtime
+    from tests.faults import spoiled
+
+    if poison := env.get("POISON"):
+        runtime.Model.probabilities = spoiled.poisoned(runtime.Model.probabilities, int(poison))  # type: ignore[method-assign]
+    if hold_s := env.get("HOLD_GIL_S"):
+        runtime.Model.probabilities = spoiled.holding_the_gil(runtime.Model.probabilities, int(hold_s))  # type: ignore[method-assign]
+    if cut_off := env.get("CUT_OFF"):
+        spoiled.cut_off_from_the_database(Path(cut_off))
 
 
 def watch_claim(claim: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(claim)
     def watched(job_id: UUID, *given: Any) -> Any:
         held = claim(job_id, *given)
-        if held is not None:
+        if held is None:
+            executions.write("nothing", job_id, None, 0)
+        else:
             executions.write("claimed", job_id, held.chunk and held.chunk.number, held.attempt)
         return held
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import redis
+from django.db import connection, transaction
 
 from predictions import broker, workers
 from tests import processes
@@ -32,6 +33,7 @@ class World:
 
     def __init__(self, stack: ExitStack, database: str, key: str) -> None:
         self._stack = stack
+        self.key = key
         self.number = next(_numbers)
         self.log = Path(DATA_DIR, f"executions-{self.number}.jsonl")
         self.redis_port, self.web_port = free_port(), free_port()
@@ -144,6 +146,15 @@ def frozen(child: Process) -> Iterator[float]:
     finally:
         if child.poll() is None:
             child.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Nobody else writes meanwhile: on SQLite each transaction begins IMMEDIATE (facts 20), on PostgreSQL the jobs are locked."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("LOCK TABLE predictions_job IN ACCESS EXCLUSIVE MODE")
+        yield
 
 
 def _answers(client: redis.Redis) -> bool:

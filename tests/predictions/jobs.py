@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+from django.core.files.storage import default_storage
 
 from predictions import files, leases, submission, turns, uploading
 from predictions.leases import Claim
@@ -36,6 +40,16 @@ def submit_rows(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes
     if parts > 1:
         split(upload, parts)
     job, _ = submission.submit_batch(owner, upload, Wishes(**wishes))
+    return job
+
+
+def submit_endless(user: Any, card: ModelCard) -> Job:
+    """A batch whose part is never read to its end: a fifo that nobody writes to."""
+    upload = upload_rows(user, card, rows=4)
+    part = Path(default_storage.path(files.input_key(upload.pk, 0)))
+    part.unlink()
+    os.mkfifo(part)
+    job, _ = submission.submit_batch(user, upload, Wishes())
     return job
 
 

@@ -63,11 +63,25 @@ def test_a_beat_renews_what_is_held_and_says_what_is_lost(user: Any, digits: Mod
     held, lost = claimed(submit_digit(user, digits)), claimed(submit_digit(user, digits))
     Job.objects.filter(pk=lost.job.pk).update(attempt=2)
     lapse(held.job)
-    assert leases.renew([held, lost]) == ({held.key}, set())
+    assert leases.renew([held, lost]) == {held.key}
     assert (now(held.job).lease_until or 0) > now_s()
 
 
-def test_a_beat_hears_that_revocation_was_asked(user: Any, digits: ModelCard) -> None:
-    claim = claimed_chunk(submit_rows(user, digits, rows=4))
-    revocation.revoke(claim.job, user)
-    assert leases.renew([claim])[1] == {claim.job.pk}
+def test_a_beat_for_many_claims_is_one_update_a_kind(
+    user: Any, digits: ModelCard, django_assert_num_queries: Any
+) -> None:
+    held = [claimed(submit_digit(user, digits)) for _ in range(64)]
+    held += [claimed_chunk(submit_rows(user, digits, rows=4)) for _ in range(2)]
+    Job.objects.exclude(lease_until=None).update(lease_until=1.0)
+    savepoints = 2 * 2
+    with django_assert_num_queries(2 + savepoints):
+        assert leases.renew(held) == {claim.key for claim in held}
+    assert not Job.objects.filter(lease_until__lt=Clock()).exists()
+
+
+def test_a_beat_holds_no_chunk_that_another_attempt_runs(user: Any, digits: ModelCard) -> None:
+    held, lost = (claimed_chunk(submit_rows(user, digits, rows=4)) for _ in range(2))
+    assert lost.chunk
+    Chunk.objects.filter(pk=lost.chunk.pk).update(attempt=2, lease_until=1.0)
+    assert leases.renew([held, lost]) == {held.key}
+    assert Chunk.objects.get(pk=lost.chunk.pk).lease_until == 1.0

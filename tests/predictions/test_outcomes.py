@@ -79,3 +79,20 @@ def test_a_failure_keeps_its_sentence_on_the_job_and_its_traceback_in_the_row(us
     outcomes.finish(claim.job.pk, claim.attempt, FAILURE)
     job = Job.objects.get()
     assert (job.error_text, outcomes.traceback_of(job.pk)) == ("It broke.", "Traceback …")
+
+
+def test_a_failure_that_the_rescue_recorded_is_not_the_attempts_own(user: Any, digits: ModelCard) -> None:
+    job = submit_digit(user, digits)
+    for _ in range(recovery.MOST_CRASHES):
+        late = claimed(job)
+        lapse(job)
+        recovery.reap()
+    assert outcomes.finish(job.pk, late.attempt, FAILURE) is None
+    assert outcomes.finish(job.pk, late.attempt, SUCCESS) is None
+    assert now(job).error_text.startswith("3 workers died")
+
+
+def test_a_late_finish_of_a_job_that_is_gone_is_refused(user: Any, digits: ModelCard) -> None:
+    claim = claimed(submit_digit(user, digits))
+    Job.objects.all().delete()
+    assert outcomes.finish(claim.job.pk, claim.attempt, SUCCESS) is None

@@ -75,6 +75,20 @@ def test_a_stopped_batch_gives_the_rows_it_kept(caller: Caller, user: Any, digit
     assert caller.stream(f"/jobs/{job.pk}/result")[1].count(b"\n") == 3
 
 
+def test_a_batch_past_its_soft_time_limit_gives_the_rows_it_kept(
+    caller: Caller, user: Any, digits: ModelCard, settings: Any
+) -> None:
+    settings.BATCH_SOFT_TIME_LIMIT = 1
+    job = submit_rows(user, digits, rows=4, parts=2)
+    claim = claimed_chunk(job, 0)
+    files.write(files.result_key(job.pk, 0, claim.attempt), b"1,3,3,0.9\n")
+    turns.finish_chunk(claim, Scored(scored=1, result_bytes=10, spent_s=1.5, cut_short=True))
+    told = caller.get(f"/jobs/{job.pk}").json()
+    assert told["error"]["code"] == "soft_time_limit" and "cut_short" not in told["summary"]
+    answer, body = caller.stream(f"/jobs/{job.pk}/result")
+    assert (int(answer["Content-Length"]), body) == (len(body), b"row,class,label,confidence\n1,3,3,0.9\n")
+
+
 def test_a_batch_that_was_stopped_before_any_row_has_no_result(user: Any, digits: ModelCard, redis_server: Any) -> None:
     job = revocation.revoke(submit_rows(user, digits, rows=2), user)
     with pytest.raises(NotFound, match="no row of it was scored"):

@@ -30,7 +30,7 @@ def score(job: Job, number: int = 0, rejected: bytes = b"") -> None:
     files.write(files.result_key(job.pk, number, claim.attempt), result)
     files.write(files.rejected_key(job.pk, number, claim.attempt), rejected)
     made = Scored(
-        scored=3, result_bytes=len(result), rejected=bool(rejected), rejected_bytes=len(rejected), spent_s=0.01
+        scored=3, result_bytes=len(result), rejected=int(bool(rejected)), rejected_bytes=len(rejected), spent_s=0.01
     )
     made.class_counts.update({"3": 2, "7": 1})
     turns.finish_chunk(claim, made)
@@ -67,6 +67,33 @@ def test_a_running_batch_has_no_file_yet(user: Any, digits: Any) -> None:
     score(job)
     answer, body = download(user, job)
     assert answer.status_code == 409 and b"can be fetched once it has ended" in body
+
+
+def cut_short(job: Job) -> None:
+    """As the worker does when the soft limit stops the part between two blocks."""
+    claim = claimed_chunk(job)
+    result = b"".join(LINES)
+    files.write(files.result_key(job.pk, 0, claim.attempt), result)
+    made = Scored(scored=3, result_bytes=len(result), spent_s=300, cut_short=True)
+    made.class_counts.update({"3": 2, "7": 1})
+    turns.finish_chunk(claim, made)
+
+
+def test_a_batch_past_its_soft_time_limit_gives_the_rows_it_kept(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 6)
+    cut_short(job)
+    assert download(user, job)[1] == b"row,class,label,confidence\n" + b"".join(LINES)
+    shown = ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert "Stopped after 300.0 s of work; the limit is 270 s. 3 of 6 rows are kept." in shown
+    assert f'href="/jobs/{job.pk}/result.csv"' in shown and "Showing 3 of 3 rows" in shown
+
+
+def test_the_page_says_when_the_rows_of_such_a_batch_were_removed(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 6)
+    cut_short(job)
+    expiry.expire(now(job))
+    shown = ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert "The finished rows were removed" in shown and "result.csv" not in shown
 
 
 def test_an_expired_file_is_gone(user: Any, digits: Any) -> None:

@@ -8,6 +8,7 @@ from django_celery_results.models import TaskResult
 from predictions import leases, recovery, revocation, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
+from predictions.turns import Scored
 from predictions.workers import report
 from tests.predictions.jobs import claimed_chunk, lapse, now, scored, submit_rows
 
@@ -68,15 +69,97 @@ def test_rejected_rows_are_left_out_where_that_was_asked(user: Any, digits: Mode
     assert turns.finish_chunk(claimed_chunk(job), scored(6, rejected=1)) == State.SUCCEEDED
 
 
-def test_past_the_soft_limit_a_batch_stops_after_its_chunk_and_keeps_its_rows(
+def worked(spent_s: float, rows: int = 3, cut_short: bool = False, rejected: int = 0) -> Scored:
+    return Scored(scored=rows - rejected, rejected=rejected, spent_s=spent_s, cut_short=cut_short)
+
+
+@pytest.fixture
+def soft_limit(settings: Any) -> None:
+    settings.BATCH_SOFT_TIME_LIMIT = 1
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_past_the_soft_limit_a_batch_stops_after_its_chunk_and_keeps_its_rows(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    assert turns.finish_chunk(claimed_chunk(job, 0), worked(1.5)) == State.FAILED
+    message = "Stopped after 1.5 s of work; the limit is 1 s. 3 of 6 rows are kept."
+    assert (now(job).error, now(job).done) == ({"code": "soft_time_limit", "message": message}, 3)
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_the_soft_limit_is_of_the_work_of_all_chunks(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    assert turns.finish_chunk(claimed_chunk(job, 0), worked(0.6)) == State.RUNNING
+    assert turns.finish_chunk(claimed_chunk(job, 1), worked(0.6)) == State.FAILED
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_batch_whose_last_chunk_was_completed_succeeds_though_it_went_over(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6)
+    assert turns.finish_chunk(claimed_chunk(job), worked(1.5, rows=6)) == State.SUCCEEDED
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_last_chunk_that_was_cut_short_fails_the_batch(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6)
+    assert turns.finish_chunk(claimed_chunk(job), worked(1.5, rows=4, cut_short=True)) == State.FAILED
+    assert (now(job).error or {})["code"] == "soft_time_limit"
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_chunks_that_run_elsewhere_keep_their_rows_and_the_last_to_finish_ends_the_batch(
+    user: Any, digits: ModelCard
+) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    first, second = claimed_chunk(job, 0), claimed_chunk(job, 1)
+    assert turns.finish_chunk(first, worked(1.5, rows=2, cut_short=True)) == State.RUNNING
+    assert turns.next_chunk(job.pk) is None
+    assert turns.finish_chunk(second, worked(0.1)) == State.FAILED
+    assert (now(job).error or {})["message"].endswith("5 of 9 rows are kept.")
+
+
+def test_a_chunk_that_was_cut_short_never_counts_towards_success_whatever_the_limit_is_now(
     user: Any, digits: ModelCard, settings: Any
 ) -> None:
-    settings.SOFT_TIME_LIMIT = 1
     job = submit_rows(user, digits, rows=6, parts=2)
-    part = scored(3)
-    part.spent_s = 1.5
-    assert turns.finish_chunk(claimed_chunk(job, 0), part) == State.FAILED
-    assert ((now(job).error or {})["code"], now(job).done) == ("soft_time_limit", 3)
+    first, second = claimed_chunk(job, 0), claimed_chunk(job, 1)
+    turns.finish_chunk(first, worked(0.5, rows=2, cut_short=True))
+    settings.BATCH_SOFT_TIME_LIMIT = 1000
+    assert turns.finish_chunk(second, worked(0.1)) == State.FAILED
+    assert TaskResult.objects.get().status == "FAILURE"
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_worker_that_dies_past_the_soft_limit_leaves_no_batch_running(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    done, dying = claimed_chunk(job, 0), claimed_chunk(job, 1)
+    assert turns.finish_chunk(done, worked(1.5)) == State.RUNNING
+    assert dying.chunk is not None
+    lapse(job)
+    recovery.reap()
+    assert turns.finish_chunk(claimed_chunk(job, 1), worked(0.0, rows=0, cut_short=True)) == State.FAILED
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_bad_rows_that_refuse_the_file_are_said_before_the_soft_limit(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    turns.finish_chunk(claimed_chunk(job, 0), worked(1.5, rejected=1))
+    assert (now(job).error or {})["message"].endswith("rows cannot be read; no result is kept.")
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_batch_that_keeps_nothing_does_not_say_that_it_kept_rows(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2, store=False)
+    turns.finish_chunk(claimed_chunk(job, 0), worked(1.5))
+    assert (now(job).error or {})["message"].endswith("No result was to be kept.")
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_batch_that_is_revoked_past_the_soft_limit_is_revoked(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    claim = claimed_chunk(job, 0)
+    revocation.revoke(job, user)
+    assert turns.finish_chunk(claim, worked(1.5, cut_short=True)) == State.REVOKED
 
 
 def test_a_chunk_that_the_device_failed_is_tried_once_more(user: Any, digits: ModelCard) -> None:

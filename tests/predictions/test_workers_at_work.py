@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import current_app
-from django.core.files.storage import default_storage
 from django_celery_results.models import TaskResult
 
-from predictions import broker, dispatch, files, outcomes, revocation, submission, workers
+from predictions import broker, dispatch, files, outcomes, revocation, workers
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Event, Job, State
-from predictions.submission import Wishes
 from tests.conftest import StartWorker
-from tests.predictions.jobs import now, submit_digit, submit_rows, upload_rows
+from tests.predictions.jobs import now, submit_digit, submit_endless, submit_rows
 from tests.processes import end, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,25 +165,6 @@ def test_a_postponed_job_runs_once_the_model_is_mended(a_worker: StartWorker, us
     finally:
         digits.path.write_bytes(original)
     assert eventually(lambda: has_ended(job), 30) and now(job).state == State.SUCCEEDED
-
-
-def submit_endless(user: Any, card: ModelCard) -> Job:
-    """A batch whose part is never read to its end: a fifo that nobody writes to."""
-    upload = upload_rows(user, card, rows=4)
-    part = Path(default_storage.path(files.input_key(upload.pk, 0)))
-    part.unlink()
-    os.mkfifo(part)
-    job, _ = submission.submit_batch(user, upload, Wishes())
-    return job
-
-
-def test_past_the_hard_limit_the_job_fails_and_the_worker_ends_itself(
-    a_worker: StartWorker, user: Any, digits: ModelCard
-) -> None:
-    worker = a_worker("batch", env={"TIME_LIMIT": "2"})
-    job = submit_endless(user, digits)
-    assert eventually(lambda: worker.poll() is not None, 30)
-    assert (now(job).error or {})["code"] == "time_limit" and TaskResult.objects.get().status == "FAILURE"
 
 
 def test_a_busy_worker_says_that_it_is_busy_and_keeps_its_lease(

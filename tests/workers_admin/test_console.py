@@ -141,6 +141,14 @@ def test_a_worker_is_asked_to_stop(console: Client) -> None:
     assert Worker.objects.get().stop_asked
 
 
+def test_a_card_counts_the_late_results_that_were_refused(console: Client) -> None:
+    process(fenced=2)
+    page = console.get(reverse("console_workers")).content.decode()
+    assert "<dt>Refused</dt><dd>2 late results</dd>" in page
+    process(fenced=0)
+    assert "Refused" not in console.get(reverse("console_workers")).content.decode()
+
+
 def test_the_strip_is_there_only_when_something_is_wrong(console: Client, user: Any, digits: ModelCard) -> None:
     submit_digit(user, digits)
     page = console.get(reverse("console")).content.decode()

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from predictions import dispatch, expiry, lost_messages, recovery, ticks
+from predictions import dispatch, expiry, lost_messages, lost_workers, recovery, ticks
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
@@ -48,7 +48,12 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
         ("rescue", (rescue, recovery.end_stopped, expiry.expire_results), EVERY_S),
         (
             "publish",
-            (recovery.publish_what_redis_forgot, census.check, lambda: recovery.publish_all_due(sender)),
+            (
+                recovery.publish_what_redis_forgot,
+                census.check,
+                lost_workers.publish_what_they_held,
+                lambda: recovery.publish_all_due(sender),
+            ),
             EVERY_S,
         ),
         (

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from predictions import files, revocation, submission, uploading
+from predictions import files, revocation, submission, turns, uploading
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
 from predictions.submission import Wishes
@@ -25,6 +26,17 @@ class Broken:
 
     def probabilities(self, _: Any) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class Slow:
+    """0.2 s for each block."""
+
+    def __init__(self, model: Model) -> None:
+        self.card, self.device, self._model = model.card, model.device, model
+
+    def probabilities(self, x: Any) -> Any:
+        time.sleep(0.2)
+        return self._model.probabilities(x)
 
 
 @pytest.fixture
@@ -82,6 +94,36 @@ def test_a_revoked_part_stops_before_its_next_block_and_ends_the_job(
     claim = claimed_chunk(job)
     revocation.revoke(job, user)
     assert part.work_on(claim, model) == State.REVOKED and now(job).done == 0
+
+
+def test_past_the_soft_limit_a_part_stops_before_its_next_block_and_keeps_the_rows_before_it(
+    user: Any, digits: ModelCard, model: Model, settings: Any
+) -> None:
+    settings.BATCH_SOFT_TIME_LIMIT = 0.1
+    job = submit_rows(user, digits, rows=10_000)
+    assert part.work_on(claimed_chunk(job), Slow(model)) == State.FAILED  # type: ignore[arg-type]
+    kept = result_of(job).splitlines()
+    assert 0 < len(kept) < 10_000 and kept[-1].startswith(f"{len(kept)},".encode())
+    assert (now(job).error or {})["message"].endswith(f"{len(kept):,} of 10,000 rows are kept.")
+
+
+def test_what_other_workers_finished_meanwhile_counts_towards_the_soft_limit(
+    user: Any, digits: ModelCard, model: Model, settings: Any
+) -> None:
+    settings.BATCH_SOFT_TIME_LIMIT = 10
+    claim = claimed_chunk(submit_rows(user, digits, rows=10))
+    Job.objects.update(spent_s=11)
+    assert part.work_on(claim, model) == State.FAILED and now(claim.job).done == 0
+
+
+def test_a_part_of_a_job_that_ended_meanwhile_stops_before_its_next_block(
+    user: Any, digits: ModelCard, model: Model
+) -> None:
+    job = submit_rows(user, digits, rows=10, parts=2)
+    running, failing = claimed_chunk(job, 0), claimed_chunk(job, 1)
+    turns.fail_by(failing, {"code": "time_limit", "message": "It took too long."})
+    assert part.work_on(running, model) == State.FAILED and now(job).done == 0
+    assert files.read(files.result_key(job.pk, 0, running.attempt)) == b""
 
 
 def test_a_device_that_fails_is_given_one_more_try_and_then_the_job_fails(user: Any, digits: ModelCard) -> None:

@@ -163,3 +163,36 @@ def test_the_shelf_drops_a_model_whose_card_has_another_hash(home: Path) -> None
 def test_the_shelf_refuses_a_model_that_is_gone(home: Path) -> None:
     with pytest.raises(ModelRefused, match="'small@1' is not known"):
         runtime.ModelShelf().get("small@1")
+
+
+def test_a_held_model_whose_file_was_altered_is_refused_until_it_is_restored(home: Path) -> None:
+    card = registered(exported(a_network(), home / "m.pt2"))
+    shelf, whole = runtime.ModelShelf(), card.path.read_bytes()
+    shelf.get("small@1")
+    card.path.write_bytes(whole[:-1] + b"?")
+    for _ in range(2):
+        with pytest.raises(ModelRefused, match="does not match its card"):
+            shelf.get("small@1")
+    assert shelf.refs() == []
+    card.path.write_bytes(whole)
+    assert shelf.get("small@1").card == card
+
+
+def test_a_held_model_whose_file_is_gone_is_refused(home: Path) -> None:
+    card = registered(exported(a_network(), home / "m.pt2"))
+    shelf = runtime.ModelShelf()
+    shelf.get("small@1")
+    card.path.rename(home / "away")
+    with pytest.raises(ModelRefused, match="cannot be read"):
+        shelf.get("small@1")
+    (home / "away").rename(card.path)
+    assert shelf.get("small@1").card == card
+
+
+def test_a_file_that_was_only_touched_goes_on_and_is_hashed_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = registered(exported(a_network(), home / "m.pt2"))
+    shelf, hashed, sha256_of = runtime.ModelShelf(), list[Path](), model_cards.sha256_of
+    held = shelf.get("small@1")
+    monkeypatch.setattr(model_cards, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
+    card.path.touch()
+    assert [shelf.get("small@1") for _ in range(3)] == [held] * 3 and hashed == [card.path]

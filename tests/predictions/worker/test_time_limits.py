@@ -1,0 +1,113 @@
+"""Hard time limits: what ends, what goes on, and what becomes of the job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django_celery_results.models import TaskResult
+
+from predictions import recovery, submission
+from predictions.leases import Claim
+from predictions.model_cards import ModelCard
+from predictions.models import Job, State
+from predictions.queues import BATCH, REALTIME
+from predictions.submission import Wishes
+from predictions.worker.beat import Beat
+from tests import processes
+from tests.conftest import StartWorker, database
+from tests.predictions.jobs import lapse, now, submit_endless, submit_rows
+from tests.predictions.worker.hung_models import HANGS
+from tests.processes import ROOT, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def has_ended(job: Job) -> bool:
+    return now(job).has_ended
+
+
+def test_past_the_hard_limit_of_its_queue_the_job_fails_and_the_worker_ends_itself(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    worker = a_worker("batch", env={"BATCH_TIME_LIMIT": "2"})
+    job = submit_endless(user, digits)
+    assert eventually(lambda: worker.poll() is not None, 30) and worker.returncode == 75
+    assert (now(job).error or {})["code"] == "time_limit" and TaskResult.objects.get().status == "FAILURE"
+
+
+def test_under_prefork_the_child_ends_and_a_new_one_serves_the_next_job(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    worker = a_worker("batch", "--pool=prefork", "--concurrency=1", env={"BATCH_TIME_LIMIT": "2"})
+    stuck, following = submit_endless(user, digits), submit_rows(user, digits, rows=10)
+    assert eventually(lambda: has_ended(stuck) and has_ended(following), 30)
+    assert ((now(stuck).error or {})["code"], now(following).state) == ("time_limit", State.SUCCEEDED)
+    assert worker.poll() is None and TaskResult.objects.count() == 2
+
+
+def test_a_worker_whose_interpreter_is_held_for_ever_is_ended_and_its_job_rescued(
+    clean_redis: None, user: Any, digits: ModelCard
+) -> None:
+    command = processes.worker_command("realtime", "hung")
+    command[command.index("inference_site")] = "tests.predictions.worker.hung_models"
+    vector = [HANGS, *digits.examples[0]["vector"][1:]]
+    job, _ = submission.submit_vector(user, vector, digits, Wishes())
+    env = {**processes.database_env(database()), "REALTIME_TIME_LIMIT": "2"}
+    with processes.running("hung", command, env) as worker:
+        assert eventually(lambda: worker.poll() is not None, 60), processes.log_of("hung")
+    assert worker.returncode == 1 and "in forward" in processes.log_of("hung").partition("Timeout (")[2]
+    lapse(job)
+    recovery.reap()
+    assert (now(job).state, now(job).crashes) == (State.QUEUED, 1)
+
+
+def held_for_long(how: str, database_url: str = "sqlite://") -> subprocess.CompletedProcess[str]:
+    """A process that holds two claims, the second with more time, and goes on past the limit of the first."""
+    code = f"""
+import time, django; django.setup()
+from django.conf import settings
+from predictions.leases import Claim
+from predictions.models import Job
+from predictions.worker import last_resort
+from predictions.worker.beat import beat
+settings.REALTIME_TIME_LIMIT, settings.BATCH_TIME_LIMIT, last_resort.MARGIN_S = 0.1, 60, 0.9
+first, second = Claim(Job(queue="realtime"), 1), Claim(Job(queue="batch"), 1)
+beat.hold(first)
+beat.hold(second)
+beat.start()
+{how}
+"""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "inference_site.settings", "DATABASE_URL": database_url}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+
+
+def test_the_last_resort_is_set_for_what_must_end_first() -> None:
+    done = held_for_long("sum(range(10**15))")
+    assert done.returncode == 1 and "Timeout (0:00:0" in done.stderr
+
+
+def test_a_database_that_is_away_at_the_limit_does_not_keep_the_process() -> None:
+    done = held_for_long("time.sleep(20)", "sqlite:////nowhere/at-all.sqlite3")
+    assert done.returncode == 1
+    assert "unable to open database file" in done.stderr.partition("Timeout (")[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads that Python does not know of")
+def test_the_last_resort_is_called_off_when_nothing_is_held_any_more() -> None:
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    held, before = Beat(), threads()
+    first, second = Claim(Job(queue=REALTIME), 1), Claim(Job(queue=BATCH), 1)
+    held.hold(first)
+    held.hold(second)
+    assert threads() == before + 1
+    held.drop(first)
+    assert threads() == before + 1
+    held.drop(second)
+    assert threads() == before
