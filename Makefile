@@ -16,12 +16,12 @@ test: set-up-for-tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What takes longer as well.
-test-all: set-up-for-tests
+test-all: set-up-for-all-tests
 	@deploy/lint.sh
 	@$(BIN)/python -m pytest -m "" $(PYTEST_ARGS)
 
 # Every fault, ten minutes of all of them at once, and the table of what became of the jobs.
-faults: set-up-for-tests
+faults: set-up-for-all-tests
 	@$(BIN)/python -m pytest tests/faults -m "" $(PYTEST_ARGS)
 
 lint: set-up-for-tests
@@ -50,3 +50,7 @@ lock:
 set-up-for-tests:
 	@deploy/set_up.sh requirements-dev.lock
 	@deploy/install_test_tools.sh
+
+.PHONY: set-up-for-all-tests
+set-up-for-all-tests: set-up-for-tests
+	@deploy/install_test_tools.sh all

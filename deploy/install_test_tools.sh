@@ -1,15 +1,20 @@
 #!/bin/sh
-# Installs what the tests need beside Python: a Redis server and Chromium. Does nothing where both are there.
+# Installs what the tests need beside Python: a Redis server and Chromium, and with the word "all" also PostgreSQL and
+# faketime, for the tests of faults that take long. Does nothing where all of it is there.
 set -eu
 
 missing=""
 command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 || missing="redis-server"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
     missing="$missing chromium"
+if [ "${1:-}" = all ]; then
+    command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    command -v faketime >/dev/null 2>&1 || missing="$missing faketime"
+fi
 [ -n "$missing" ] || exit 0
 
 stop() {
-    echo "The tests need$(printf ' %s' $missing), and $1. Install with: apt-get install $missing; on macOS: brew install redis, brew install --cask chromium." >&2
+    echo "The tests need$(printf ' %s' $missing), and $1. Install with: apt-get install $missing; on macOS: brew install redis postgresql libfaketime, brew install --cask chromium." >&2
     exit 1
 }
 

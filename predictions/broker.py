@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import redis
 from django.conf import settings
@@ -15,6 +15,7 @@ from predictions.queues import PRIORITIES, QUEUES, band_key
 UNACKED = "unacked"
 EPOCH = "inference_site:epoch"
 TIMEOUT_S = 2.0
+PAGE = 1_000
 
 
 @dataclass
@@ -60,10 +61,19 @@ def _queue_of(entry: bytes) -> str:
 
 def waiting_ids(queue: str) -> list[str]:
     """The task ids of the messages that wait in a queue, most urgent first."""
-    pipe = client().pipeline(transaction=False)
-    for priority in reversed(PRIORITIES):
-        pipe.lrange(band_key(queue, priority), 0, -1)
-    return [json.loads(message)["headers"]["id"] for band in pipe.execute() for message in reversed(band)]
+    bands = (_messages_in(band_key(queue, priority)) for priority in reversed(PRIORITIES))
+    return [json.loads(message)["headers"]["id"] for band in bands for message in reversed(band)]
+
+
+def _messages_in(band: str) -> list[bytes]:
+    """Newest first, page by page, so that a deep one does not hold up Redis.
+
+    New ones come in at the front and the oldest leave at the end: what is pushed meanwhile is read twice, nothing is missed.
+    """
+    found: list[bytes] = []
+    while page := cast(list[bytes], client().lrange(band, len(found), len(found) + PAGE - 1)):
+        found += page
+    return found
 
 
 def held_ids(queue: str) -> set[str]:

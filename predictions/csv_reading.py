@@ -23,6 +23,9 @@ _BLANK_LINE = re.compile(rb"\n *+(?=\n)")
 _BOM = b"\xef\xbb\xbf"
 _UNCLOSED = "unclosed quote: a cell must end on the line it starts on"
 
+# A SIGTERM asks a worker to finish what it has in hand: pyarrow would take it for itself and break off the read.
+pa.enable_signal_handlers(False)
+
 
 class BadCell(NamedTuple):
     """column is None where the row as a whole is refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
@@ -22,22 +23,31 @@ FILES_LIVE_ON = timedelta(hours=1)
 def expire_results() -> int:
     """Remove the results whose time has come, at most 200; returns how many jobs lost theirs."""
     ripe = Job.objects.filter(expires__lt=Now(), kept=False)
-    jobs = list(ripe.order_by("expires")[:AT_ONCE])
-    return sum(expire(job) for job in jobs)
+    if not ripe.exists():
+        return 0
+    with transaction.atomic():
+        # Chosen under the lock: one that somebody keeps meanwhile is none of them.
+        jobs = ripe.select_for_update(skip_locked=True).only("state", "store").order_by("expires")[:AT_ONCE]
+        return _remove_results(list(jobs))
 
 
 def expire(job: Job) -> bool:
-    """Remove one job's result; a job that succeeded becomes `expired`, the others keep their state."""
+    """Remove one job's result, be it kept or not; False where it has none any more."""
     with transaction.atomic():
-        held = Job.objects.filter(pk=job.pk, state=job.state, expires__isnull=False)
-        to = State.EXPIRED if job.state == State.SUCCEEDED and job.store else State(job.state)
-        if not held.change(state=to, expires=None, removed=Now()):
-            return False
-        freed = outcomes.forget_results([job.pk])
-        freed += job_files_size(job.pk)
-        Job.objects.filter(pk=job.pk).update(freed_bytes=F("freed_bytes") + freed)
-    say.jobs_changed([job.pk])
-    return True
+        held = Job.objects.select_for_update().filter(pk=job.pk, expires__isnull=False)
+        return bool(_remove_results(list(held)))
+
+
+def _remove_results(jobs: list[Job]) -> int:
+    """A job that succeeded becomes `expired`, the others keep their state. Their rows are locked by the caller."""
+    ids = [job.pk for job in jobs]
+    freed = outcomes.forget_results(ids) + _files_sizes(ids)
+    for job in jobs:
+        to = State.EXPIRED if job.state == State.SUCCEEDED and job.store else job.state
+        gone = {"expires": None, "removed": Now(), "freed_bytes": F("freed_bytes") + freed[job.pk]}
+        Job.objects.filter(pk=job.pk).change(state=to, **gone)
+    say.jobs_changed(ids)
+    return len(jobs)
 
 
 def delete_result_files() -> int:
@@ -59,28 +69,32 @@ def result_files(job_id: UUID) -> list[str]:
     return keys
 
 
-def job_files_size(job_id: UUID) -> int:
-    sizes = Chunk.objects.filter(job_id=job_id).values_list("result_bytes", "rejected_bytes")
-    return sum(result + rejected for result, rejected in sizes)
+def _files_sizes(job_ids: list[UUID]) -> Counter[UUID]:
+    """Bytes, by job."""
+    sizes = Counter[UUID]()
+    chunks = Chunk.objects.filter(job_id__in=job_ids)
+    for job_id, result, rejected in chunks.values_list("job_id", "result_bytes", "rejected_bytes"):
+        sizes[job_id] += result + rejected
+    return sizes
 
 
 def forget_history() -> int:
     """Delete at most 200 jobs that ended HISTORY_DAYS ago, with their outcomes and the uploads nobody else refers to."""
     old = Job.objects.filter(state__in=ENDED, finished__lt=Now() - timedelta(days=settings.HISTORY_DAYS), kept=False)
-    jobs = list(old.order_by("finished")[:AT_ONCE])
-    for job in jobs:
-        _forget(job)
-    return len(jobs)
+    return sum(_forget(job) for job in old.order_by("finished")[:AT_ONCE])
 
 
-def _forget(job: Job) -> None:
+def _forget(job: Job) -> bool:
     keys = result_files(job.pk)
     with transaction.atomic():
+        if not Job.objects.select_for_update().filter(pk=job.pk, kept=False).exists():
+            return False
         outcomes.delete_rows([job.pk])
         Job.objects.filter(pk=job.pk).delete()
         if job.upload_id and not Job.objects.filter(upload_id=job.upload_id).exists():
             _sweep(Upload.objects.get(pk=job.upload_id))
         transaction.on_commit(lambda: files.delete(keys))
+    return True
 
 
 def sweep_drafts() -> int:

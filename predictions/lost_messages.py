@@ -16,9 +16,11 @@ from predictions.queues import BATCH, REALTIME
 
 # A message may be on its way; one that is missing at three looks in a row is not.
 LOOKS = 3
-AT_ONCE = 200
-# Above this many, messages are counted and not read.
-TOLD_APART = 5_000
+AT_ONCE = 1_000
+# Above this many, messages are counted and not read: reading them takes about a second.
+TOLD_APART = 20_000
+# What a row's message is found by; a vector is not read for it.
+NAMED_BY = {REALTIME: ("attempt",), BATCH: ("job_id", "number", "attempt")}
 
 
 class Census:
@@ -40,9 +42,9 @@ class Census:
         self._short[queue] = self._short[queue] + 1 if lacking > 0 else 0
         if self._short[queue] < LOOKS:
             return 0
-        self._short[queue] = 0
-        oldest = _sent(queue).order_by("pk")
-        lost = list(oldest[: min(lacking, AT_ONCE)]) if held > TOLD_APART else _not_in_redis(queue, oldest)
+        lost = _likely_lost(queue, lacking) if held > TOLD_APART else _not_in_redis(queue)
+        # There may be more than are sent at once; those are looked for at the next look.
+        self._short[queue] = LOOKS - 1 if len(lost) == AT_ONCE else 0
         return replace(queue, lost)
 
 
@@ -80,8 +82,14 @@ def _running(queue: str) -> int:
     return Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state=Chunk.State.RUNNING).count()
 
 
-def _not_in_redis(queue: str, sent: QuerySet[Any]) -> list[Any]:
+def _not_in_redis(queue: str) -> list[Any]:
     """The rows are read before the messages: one that is taken in between has been claimed."""
-    rows = list(sent)
+    rows = list(_sent(queue).only(*NAMED_BY[queue]).order_by("pk"))
     held = broker.held_ids(queue)
     return [row for row in rows if task_id(row) not in held][:AT_ONCE]
+
+
+def _likely_lost(queue: str, lacking: int) -> list[Any]:
+    """A worker that dies takes along what goes first."""
+    urgency = "-priority" if queue == REALTIME else "-job__priority"
+    return list(_sent(queue).only(*NAMED_BY[queue]).order_by(urgency, "pk")[: min(lacking, AT_ONCE)])

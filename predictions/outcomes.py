@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -147,10 +148,10 @@ def traceback_of(job_id: UUID) -> str | None:
     return found
 
 
-def forget_results(job_ids: Iterable[UUID]) -> int:
-    """Remove the results and keep the rows; returns the bytes freed. Inside the caller's transaction."""
+def forget_results(job_ids: Iterable[UUID]) -> Counter[UUID]:
+    """Remove the results and keep the rows; returns the bytes freed, by job. Inside the caller's transaction."""
     rows = TaskResult.objects.filter(task_id__in=[str(pk) for pk in job_ids])
-    freed = sum(len(text or "") for text in rows.values_list("result", flat=True))
+    freed = Counter({UUID(task_id): len(text or "") for task_id, text in rows.values_list("task_id", "result")})
     rows.update(result=None)
     return freed
 

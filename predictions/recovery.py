@@ -56,8 +56,21 @@ def publish_all_due(sender: dispatch.Sender) -> int:
 
 
 def publish_due(sender: dispatch.Sender) -> int:
-    """Publish queued rows and reserved chunks whose publish nobody confirmed, a few hundred at most; returns how many."""
-    messages = _take_due_jobs() + _take_due_chunks() + _take_idle_batches()
+    """Publish queued rows and reserved chunks whose publish nobody confirmed, a few hundred at most; returns how many.
+
+    Each kind is sent before the next is taken: what was taken and not sent is due only half a minute later.
+    """
+    published = 0
+    for take in (_take_due_jobs, _take_due_chunks, _take_idle_batches):
+        messages = take()
+        sent = _send(sender, messages)
+        published += sent
+        if sent < len(messages):  # the broker takes no more now
+            break
+    return published
+
+
+def _send(sender: dispatch.Sender, messages: list[dispatch.Message]) -> int:
     if not messages:
         return 0
     sent_at, sent = utc_now(), sender.send(messages)
@@ -67,21 +80,23 @@ def publish_due(sender: dispatch.Sender) -> int:
 
 
 def _take_due_jobs() -> list[dispatch.Message]:
-    taken = _take(Job.objects.due(), Job.objects.due().order_by("-priority", "pk"))
+    taken = _take(Job.objects.due().order_by("-priority", "pk"))
     return [dispatch.for_job(job) for job in sorted(taken, key=lambda job: (-job.priority, job.pk))]
 
 
 def _take_due_chunks() -> list[dispatch.Message]:
     due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock(), job__state__in=OPEN)
-    return [dispatch.for_chunk(chunk.job, chunk) for chunk in _take(due, due.select_related("job").order_by("pk"))]
+    return [dispatch.for_chunk(chunk.job, chunk) for chunk in _take(due.select_related("job").order_by("pk"))]
 
 
-def _take(due: QuerySet[Row], first: QuerySet[Row]) -> list[Row]:
-    """Each row is ours by one UPDATE, so that two stewards never publish the same one; locked in the order of ids."""
-    again = Clock() + dispatch.AGAIN_AFTER_S
+def _take(first: QuerySet[Row]) -> list[Row]:
+    """The rows are ours once they are locked, so that two stewards never publish the same one; in the order of ids."""
     with transaction.atomic():
-        seen = sorted(first[:AT_ONCE], key=lambda row: row.pk)
-        return [row for row in seen if due.filter(pk=row.pk).update(publish_at=again)]
+        free = first.select_for_update(skip_locked=True, of=("self",))
+        taken = sorted(free[:AT_ONCE], key=lambda row: row.pk)
+        mine = first.model._default_manager.filter(pk__in=[row.pk for row in taken])
+        mine.update(publish_at=Clock() + dispatch.AGAIN_AFTER_S)
+    return taken
 
 
 def _take_idle_batches() -> list[dispatch.Message]:
@@ -99,10 +114,14 @@ def _take_idle_batches() -> list[dispatch.Message]:
 
 
 def reap() -> int:
-    """Queue again what a dead worker held, or end it: revoked where asked, failed at the third death."""
-    return sum(_reap_job(job) for job in Job.objects.lapsed().order_by("pk")[:AT_ONCE]) + sum(
-        _reap_chunk(chunk) for chunk in _lapsed_chunks().select_related("job").order_by("pk")[:AT_ONCE]
-    )
+    """Queue again what a dead worker held, or end it: revoked where asked, failed at the third death.
+
+    What somebody has locked is left for the next look: one who froze in a transaction must not keep the others' work.
+    """
+    # Both are chosen first: should a write have to wait, the living could not beat meanwhile.
+    jobs = list(Job.objects.lapsed().order_by("pk")[:AT_ONCE])
+    chunks = list(_lapsed_chunks().order_by("pk")[:AT_ONCE])
+    return sum(map(_reap_job, jobs)) + sum(map(_reap_chunk, chunks))
 
 
 def _lapsed_chunks() -> QuerySet[Chunk]:
@@ -112,9 +131,12 @@ def _lapsed_chunks() -> QuerySet[Chunk]:
 def _reap_job(seen: Job) -> bool:
     with transaction.atomic():
         lapsed = Job.objects.lapsed().filter(pk=seen.pk, attempt=seen.attempt)
-        if not lapsed.change(state=State.QUEUED, crashes=F("crashes") + 1, lease_until=None, publish_at=Clock()):
+        job = lapsed.select_for_update(skip_locked=True).first()
+        if job is None:
             return False
-        job = Job.objects.select_for_update().get(pk=seen.pk)
+        job.crashes += 1
+        queued = {"state": State.QUEUED, "crashes": job.crashes, "lease_until": None, "publish_at": Clock()}
+        Job.objects.filter(pk=job.pk).change(**queued)
         if job.revoke_requested:
             _end_queued(job, Ending(State.REVOKED))
         elif job.crashes >= MOST_CRASHES:
@@ -133,18 +155,13 @@ def _end_queued(job: Job, ending: Ending) -> None:
 
 def _reap_chunk(seen: Chunk) -> bool:
     with transaction.atomic():
-        job = Job.objects.select_for_update().get(pk=seen.job_id)
+        job = Job.objects.select_for_update(skip_locked=True).filter(pk=seen.job_id).first()
         lapsed = _lapsed_chunks().filter(pk=seen.pk, attempt=seen.attempt)
+        if job is None or not lapsed.select_for_update(skip_locked=True).exists():
+            return False
         if job.has_ended:  # it ended while this part ran; nobody died
             return bool(lapsed.update(state=Chunk.State.QUEUED, lease_until=None))
-        changes = {
-            "state": Chunk.State.RESERVED,
-            "crashes": F("crashes") + 1,
-            "lease_until": None,
-            "publish_at": Clock(),
-        }
-        if not lapsed.update(**changes):
-            return False
+        lapsed.update(state=Chunk.State.RESERVED, crashes=F("crashes") + 1, lease_until=None, publish_at=Clock())
         Job.objects.filter(pk=job.pk).change(crashes=F("crashes") + 1)
         if job.revoke_requested:
             turns.end_if_stopped(job)
@@ -161,14 +178,15 @@ def _reap_chunk(seen: Chunk) -> bool:
 
 
 def end_stopped() -> int:
-    """Batches whose revocation was asked and of which nothing runs any more."""
+    """End batches whose revocation was asked and of which nothing runs any more; returns how many."""
     asked = Job.objects.filter(kind=Kind.BATCH, state=State.RUNNING, revoke_requested=True)
-    for seen in asked.order_by("pk")[:AT_ONCE]:
-        with transaction.atomic():
-            job = Job.objects.select_for_update().get(pk=seen.pk)
-            if job.state == State.RUNNING:
-                turns.end_if_stopped(job)
-    return len(asked)
+    return sum(_end_if_stopped(job_id) for job_id in asked.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+
+
+def _end_if_stopped(job_id: UUID) -> bool:
+    with transaction.atomic():
+        job = Job.objects.select_for_update(skip_locked=True).filter(pk=job_id, state=State.RUNNING).first()
+        return job is not None and turns.end_if_stopped(job) != State.RUNNING
 
 
 def retry_later(job: Job, attempt: int, reason: str) -> bool:

@@ -52,8 +52,8 @@ def reserve(job_id: UUID) -> list[dispatch.Message]:
     """Reserve chunks until one for each live batch worker is under way; returns the messages to publish."""
     wanted = max(1, len(workers.live_workers(BATCH)))
     with transaction.atomic():
-        job = Job.objects.select_for_update().get(pk=job_id)
-        if job.has_ended or job.revoke_requested:
+        job = Job.objects.select_for_update().filter(pk=job_id).first()
+        if job is None or job.has_ended or job.revoke_requested:
             return []
         under_way = job.parts.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]).count()
         chunks = list(job.parts.filter(state=Chunk.State.QUEUED).order_by("number")[: max(0, wanted - under_way)])

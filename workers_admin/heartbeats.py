@@ -125,6 +125,14 @@ def on_setup(instance: Any, **_: Any) -> None:
 def on_fork(**_: Any) -> None:
     """From here on the children, who run the tasks, report for themselves. No thread of ours may hold a lock while it forks."""
     reporter.pause()
+    _close_pool()
+
+
+def _close_pool() -> None:
+    """A child that inherits psycopg's pool closes its parent's connections, or hangs on its locks (both were seen)."""
+    connection.close()
+    if close_pool := getattr(connection, "close_pool", None):
+        close_pool()
 
 
 @worker_process_init.connect

@@ -13,7 +13,7 @@ from tests.faults.ledger import Account, Entry
 from tests.faults.world import World
 from tests.processes import eventually
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 def queue_up(world: World, number: int, **body: object) -> list[Entry]:

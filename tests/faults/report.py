@@ -33,6 +33,12 @@ class Report:
             with Path(path).open("a") as file:
                 file.write(json.dumps(asdict(line)) + "\n")
 
+    def adopt(self, lines: Path) -> None:
+        """What a run of its own has appended to its FAULTS_REPORT."""
+        for line in map(json.loads, lines.read_text().splitlines()):
+            account = Account(**line.pop("account"))
+            self.add(line["fault"], account, line["worst_s"], **line["figures"])
+
     def as_text(self) -> str:
         rows = [_cells(line) for line in self.lines]
         heads = ["fault", *COLUMNS, "worst s", "figures"]

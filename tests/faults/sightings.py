@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from uuid import UUID
+
 from predictions.models import Job
 from tests.faults.executions import Execution
 from tests.faults.world import World
@@ -36,6 +39,12 @@ def claimed_elsewhere(world: World, pid: int) -> list[Execution]:
 
 def last_write_at(world: World) -> float:
     return max(entry.at for entry in all_of("accepted", world))
+
+
+def rescued_after_s(job_id: UUID, killed: float) -> float:
+    """Seconds until the steward gave it to whoever is free; by the test's own clock, and whether or not somebody is."""
+    assert eventually(lambda: Job.objects.get(pk=job_id).crashes == 1, 60)
+    return time.time() - killed
 
 
 def longest_wait_s(ids: set[str]) -> float:

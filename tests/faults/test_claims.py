@@ -27,8 +27,6 @@ from tests.faults.world import World, frozen
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-VECTORS = 200
-DUPLICATES = 1_000
 
 
 def send_again(jobs: list[Job], times: int) -> None:
@@ -46,14 +44,18 @@ def wait_until_taken(world: World) -> None:
     assert eventually(lambda: world.messages() == 0, 60)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.long)])
-def test_messages_that_are_delivered_three_times_are_worked_on_once(world: World, report: Report, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "vectors", "rows"), [(1, 50, 3_000), pytest.param(3, 200, 60_000, marks=pytest.mark.long)]
+)
+def test_messages_that_are_delivered_three_times_are_worked_on_once(
+    world: World, report: Report, workers: int, vectors: int, rows: int
+) -> None:
     """Before the work, during it, and when all of it has ended."""
     world.redis(), world.web(), world.steward()
-    vectors = [entry.id for entry in world.ledger.submit_digits(VECTORS)]
-    file = world.ledger.submit_file(60_000)
+    accepted = [entry.id for entry in world.ledger.submit_digits(vectors)]
+    file = world.ledger.submit_file(rows)
     assert file is not None
-    jobs, batch = list(Job.objects.filter(pk__in=vectors)), Job.objects.get(pk=file.id)
+    jobs, batch = list(Job.objects.filter(pk__in=accepted)), Job.objects.get(pk=file.id)
     send_again(jobs, 2), send_chunks_again(batch)
     children = [world.worker("realtime,batch") for _ in range(workers)]
     while not Job.objects.filter(pk=file.id, state__in=[State.SUCCEEDED, State.FAILED]).exists():
@@ -62,7 +64,7 @@ def test_messages_that_are_delivered_three_times_are_worked_on_once(world: World
     wait_until_taken(world)
     send_again(jobs, 2), send_chunks_again(batch)
     wait_until_taken(world)
-    cost_ms = cost_of_duplicates_ms(world, children, jobs)
+    cost_ms = cost_of_duplicates_ms(world, children, jobs, 5 * vectors)
     account = world.ledger.settle()
     report.add(
         f"each message delivered 3 times, {workers} worker(s)",
@@ -71,17 +73,17 @@ def test_messages_that_are_delivered_three_times_are_worked_on_once(world: World
         messages_for_nothing=len(all_of("nothing", world)),
         duplicate_cpu_ms=cost_ms,
     )
-    assert not account.faults and account.succeeded == VECTORS + 1
-    assert len(claims(world)) == VECTORS + Chunk.objects.count()
+    assert not account.faults and account.succeeded == vectors + 1
+    assert len(claims(world)) == vectors + Chunk.objects.count()
 
 
-def cost_of_duplicates_ms(world: World, workers: list[Any], jobs: list[Job]) -> float:
+def cost_of_duplicates_ms(world: World, workers: list[Any], jobs: list[Job], number: int) -> float:
     """What a message that finds nothing to do costs a worker."""
     seen = [psutil.Process(worker.pid) for worker in workers]
     before = sum(cpu_s(process) for process in seen)
-    send_again((jobs * (DUPLICATES // len(jobs) + 1))[:DUPLICATES], 1)
+    send_again(jobs, number // len(jobs))
     wait_until_taken(world)
-    return (sum(cpu_s(process) for process in seen) - before) * 1000 / DUPLICATES
+    return (sum(cpu_s(process) for process in seen) - before) * 1000 / number
 
 
 def cpu_s(process: psutil.Process) -> float:

@@ -49,8 +49,8 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(disk: Path, world: World,
         world.worker("batch", forward_s=0.5)
         assert world.ledger.submit_file(ROWS) and len(world.ledger.submit_digits(8)) == 8
         assert eventually(lambda: {entry.chunk is None for entry in claims(world)} == {True, False})
-        with filled(disk):
-            submit_until_refused(world)
+        with filled(disk), world.load(world.ledger.submit_digit, every_s=0.2):
+            assert eventually(lambda: world.ledger.refused)
             time.sleep(FULL_FOR_S)
             assert world.ledger.submit_file(ROWS) is None
         freed_at = time.time()
@@ -113,11 +113,6 @@ def filled(disk: Path) -> Iterator[None]:
         stop.set()
         thread.join()
         filling.unlink()
-
-
-def submit_until_refused(world: World) -> None:
-    """The database has some room of its own; a vector that finds none is refused."""
-    assert eventually(lambda: world.ledger.submit_digit() is None, 30)
 
 
 def first_write_after_s(world: World, since: float) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from predictions.models import OPEN, Job
+from tests.faults.sightings import wait_for_claims, wait_for_event
+from tests.faults.test_claims import send_again
 from tests.faults.test_database import hold_jobs, lock_and_lag, reaped
 from tests.faults.test_redis import accept_while_redis_is_dead, lose_the_queue
 from tests.faults.test_web import lose_a_publish
-from tests.faults.world import World
+from tests.faults.world import World, frozen, kill
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -38,3 +40,34 @@ def test_without_the_outbox_what_was_accepted_while_redis_was_dead_is_lost(world
     accept_while_redis_is_dead(world, 20, without="outbox")
     world.worker("realtime")
     assert world.ledger.settle(STAYS_FOR_S).faults == {"lost": 20, "unaccounted for": 20}
+
+
+def test_without_the_fence_a_frozen_worker_records_twice(world: World) -> None:
+    world.redis(), world.web(), world.steward()
+    sleeper = world.worker("realtime", forward_s=4, without="fence")
+    world.ledger.submit_digit()
+    wait_for_claims(world, 1)
+    with frozen(sleeper):
+        world.worker("realtime")
+        wait_for_event("accepted", world)
+    wait_for_event("accepted", world, 2)
+    assert world.ledger.settle().faults == {"recorded twice": 1}
+
+
+def test_without_the_claim_a_message_that_comes_three_times_records_more_than_once(world: World) -> None:
+    world.redis(), world.web(), world.steward()
+    entries = world.ledger.submit_digits(5)
+    send_again(list(Job.objects.filter(pk__in=[entry.id for entry in entries])), 2)
+    world.worker("realtime", without="claim")
+    wait_for_event("accepted", world, 15)
+    assert world.ledger.settle().faults == {"recorded twice": 5}
+
+
+def test_without_the_rescue_the_job_of_a_killed_worker_is_lost(world: World) -> None:
+    world.redis(), world.web(), world.steward(without="rescue")
+    victim = world.worker("realtime", forward_s=120)
+    world.ledger.submit_digit()
+    wait_for_claims(world, 1)
+    kill(victim)
+    world.worker("realtime")
+    assert world.ledger.settle(STAYS_FOR_S).faults == {"lost": 1, "unaccounted for": 1}

@@ -81,6 +81,7 @@ def test_a_redis_that_is_flushed_under_load_loses_nothing(world: World, report: 
             struck += Counter({queue: depth.waiting for queue, depth in broker.depths().items()})
             broker.client().flushall()
             took_s.append(seconds_until(broker.is_marked))
+    backlog.wait_until_drained()
     account = world.ledger.settle()
     report.add(f"FLUSHALL under load x{len(took_s)}", account, max(took_s), messages_lost=struck.total())
     assert backlog.is_whole(account) and struck["realtime"] and struck["batch"]
@@ -108,6 +109,7 @@ def test_a_backlog_without_workers_does_not_multiply_its_messages(world: World, 
     left = world.messages()
     for _ in range(2):
         world.worker("realtime")
+    backlog.wait_until_drained()
     account = world.ledger.settle()
     report.add(f"2,000 wait for a minute, {stewards} steward(s)", account, None, most_messages=watch.most, left=left)
     assert backlog.is_whole(account) and left == number

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from predictions import broker
 from tests.faults import backlog
 from tests.faults.ledger import percentile
 from tests.faults.report import Report
@@ -76,4 +77,5 @@ def test_a_frozen_redis_holds_up_no_submit_and_no_page(world: World, report: Rep
     )
     assert not account.faults and not reader.unanswered and not world.ledger.refused
     assert percentile(submits, 0.99) < 1  # the promise itself
-    assert max(worst[name] for name in pages) < 1
+    slow = [name for name in pages if percentile(reader.took_s[name], 0.9) >= broker.TIMEOUT_S]
+    assert not slow, slow  # none of them waits for Redis

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from predictions.models import Job, State
+from predictions.models import Job, Kind, State
 from tests.faults.ledger import Entry
 from tests.faults.report import Report
 from tests.faults.sightings import claims
@@ -17,6 +18,8 @@ from tests.faults.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SEED = 7
+AT_ONCE = 32
+MEAN_DELAY_S = 0.6
 
 
 @pytest.mark.parametrize(("revokes", "vectors"), [(100, 150), pytest.param(1_000, 1_500, marks=pytest.mark.long)])
@@ -27,11 +30,11 @@ def test_revokes_at_random_moments_end_as_the_user_was_told(
     dice = random.Random(SEED)
     world.redis(), world.web(), world.steward()
     for _ in range(2):
-        world.worker("realtime,batch", forward_s=0.02)
-    with ThreadPoolExecutor(4) as pool:
+        world.worker("realtime,batch", forward_s=0.05)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for entry in accepted_bit_by_bit(world, vectors, dice):
-            if dice.random() < revokes / vectors:
-                pool.submit(revoke_soon, world, entry, dice.expovariate(1))
+            if entry.kind == Kind.BATCH or dice.random() < revokes / vectors:
+                pool.submit(revoke_soon, world, entry, dice.expovariate(1 / MEAN_DELAY_S))
     account = world.ledger.settle()
     told = Counter(world.ledger.revoke_answers.values())
     report.add(f"{told.total():,} revokes at random moments", account, None, **told)
@@ -40,15 +43,15 @@ def test_revokes_at_random_moments_end_as_the_user_was_told(
     assert not ran_after_it_was_revoked(world)
 
 
-def accepted_bit_by_bit(world: World, vectors: int, dice: random.Random):
-    """A few at a time, so that the queue is short now and long then; three files among them."""
-    files = [entry for _ in range(3) if (entry := world.ledger.submit_file(60_000))]
+def accepted_bit_by_bit(world: World, vectors: int, dice: random.Random) -> Iterator[Entry]:
+    """A few at a time, so that the queue is short now and long then; now and then a file."""
     while vectors > 0:
-        some = min(vectors, dice.randint(1, 60))
+        some = min(vectors, dice.randint(1, 40))
         yield from world.ledger.submit_digits(some)
         vectors -= some
-        time.sleep(dice.uniform(0, 0.03 * some))
-    yield from files
+        if dice.random() < 0.2 and (file := world.ledger.submit_file(60_000)):
+            yield file
+        time.sleep(dice.uniform(0, 0.05 * some))
 
 
 def revoke_soon(world: World, entry: Entry, after_s: float) -> None:

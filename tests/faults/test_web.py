@@ -71,7 +71,7 @@ def browser_door(world: World, user: Any) -> tuple[str, str]:
     return "/drafts/", f"Cookie: sessionid={client.session.session_key}; csrftoken={token}\r\nX-CSRFToken: {token}"
 
 
-@pytest.mark.parametrize("door", [api_door, browser_door])
+@pytest.mark.parametrize("door", [api_door, pytest.param(browser_door, marks=pytest.mark.long)])
 def test_an_upload_that_dies_with_the_web_leaves_nothing(
     world: World, report: Report, user: Any, door: Door, tmp_path: Path
 ) -> None:

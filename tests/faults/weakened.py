@@ -83,6 +83,13 @@ def _no_census() -> None:
     lost_messages.Census.check = _nothing  # type: ignore[method-assign]
 
 
+def _no_giving_back() -> None:
+    """A connection that a full Redis refuses to serve stays open, as Celery leaves it."""
+    from predictions.worker.consuming import CelerysConsumer, Consumer
+
+    Consumer.connect = CelerysConsumer.connect  # type: ignore[method-assign]
+
+
 def _nothing(*_: Any) -> int:
     return 0
 
@@ -96,6 +103,7 @@ PROTECTIONS: dict[str, Callable[[], None]] = {
     "outbox": _no_outbox,
     "mark": _no_mark,
     "census": _no_census,
+    "giving back": _no_giving_back,
 }
 
 

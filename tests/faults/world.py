@@ -73,11 +73,11 @@ class World:
         except httpx.HTTPError:
             return False
 
-    def steward(self, without: str = "") -> Process:
+    def steward(self, without: str = "", **env: str) -> Process:
         """without: names of protections to switch off (weakened.py), with commas between."""
         plain = processes.manage_command("steward")
         command = [sys.executable, "-m", "tests.faults.weakened"] if without else plain
-        return self._start("steward", command, {"WITHOUT": without})
+        return self._start("steward", command, {"WITHOUT": without, **env})
 
     def worker(
         self, queues: str, *options: str, forward_s: float = 0, without: str = "", ready: bool = True, **env: str

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -159,3 +163,23 @@ def test_blocks_cut_at_line_ends_and_count_true(lines: list[str], size: int) -> 
     assert [
         (block.count(b"\n"), len([line for line in block.split(b"\n") if line.strip()])) for block, _, _ in cut
     ] == [(in_block, rows) for _, in_block, rows in cut]
+
+
+def test_a_signal_to_end_does_not_break_off_a_read() -> None:
+    """A worker that is told to end finishes what it has in hand."""
+    heard, block, whole = list[int](), b"1,2,3\n" * 200_000, threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+
+    def keep_telling() -> None:
+        while not whole.wait(0.001):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    teller = threading.Thread(target=keep_telling)
+    teller.start()
+    try:
+        rows = {len(read_block(block, PLAIN, FEATURES, 1, 1).rows) for _ in range(10)}
+    finally:
+        whole.set()
+        teller.join()
+        signal.signal(signal.SIGTERM, before)
+    assert rows == {200_000} and heard

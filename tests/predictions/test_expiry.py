@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from predictions.model_cards import ModelCard
 from predictions.models import Job, State, Upload, utc_now
 from predictions.submission import Wishes
 from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, now, scored, submit_digit, submit_rows, upload_rows
+from workers_admin import keeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = utc_now() - timedelta(days=400)
@@ -37,6 +40,32 @@ def test_a_result_that_is_kept_does_not_expire(user: Any, digits: ModelCard) -> 
     job = finished(user, digits)
     Job.objects.update(kept=True)
     assert expiry.expire_results() == 0 and now(job).state == State.SUCCEEDED
+
+
+@pytest.mark.parametrize("duty", [expiry.expire_results, expiry.forget_history])
+def test_what_is_kept_while_the_steward_waits_for_it_stays(
+    user: Any, digits: ModelCard, duty: Callable[[], int]
+) -> None:
+    job = finished(user, digits)
+    Job.objects.update(finished=LONG_AGO)
+    with transaction.atomic():
+        Job.objects.select_for_update().filter(pk=job.pk).first()
+        waiting = threading.Thread(target=lambda: (duty(), connection.close()))
+        waiting.start()
+        time.sleep(0.3)
+        keeping.keep(job, user)
+    waiting.join()
+    assert now(job).state == State.SUCCEEDED and outcomes.results_of([job.pk])
+
+
+def test_many_results_expire_at_once_and_each_job_says_what_it_freed(user: Any, digits: ModelCard) -> None:
+    vector, batch = finished(user, digits), submit_rows(user, digits, rows=4)
+    text = TaskResult.objects.get(task_id=str(vector.pk)).result
+    submit_digit(user, digits)
+    turns.finish_chunk(claimed_chunk(batch), dataclasses.replace(scored(4), result_bytes=1_000))
+    Job.objects.exclude(expires=None).update(expires=LONG_AGO)
+    assert expiry.expire_results() == 2
+    assert now(vector).freed_bytes == len(text) and now(batch).freed_bytes > 1_000
 
 
 def test_a_result_expires_once_whoever_removes_it(user: Any, digits: ModelCard) -> None:

@@ -59,12 +59,28 @@ def test_a_message_on_its_way_is_not_missed_at_once(user: Any, digits: ModelCard
     assert looked_at(lost_messages.LOOKS - 1) == 0
 
 
-def test_of_a_very_deep_queue_the_oldest_are_sent_again(
+def test_of_a_very_deep_queue_those_that_go_first_are_sent_again(
     user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lost_messages, "TOLD_APART", 0)
     first, second = submit_digit(user, digits, priority=1), submit_digit(user, digits, priority=9)
     published(first, second)
-    broker.client().delete(broker.band_key("realtime", 1))
+    broker.client().delete(broker.band_key("realtime", 9))
     assert looked_at(lost_messages.LOOKS) == 1
-    assert now(first).publish_at is not None and now(second).publish_at is None
+    assert now(first).publish_at is None and now(second).publish_at is not None
+
+
+def test_more_than_are_sent_at_once_are_looked_for_again_at_the_next_look(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_messages, "AT_ONCE", 2)
+    published(*(submit_digit(user, digits) for _ in range(5)))
+    lose("realtime")
+    assert looked_at(lost_messages.LOOKS + 2) == 5
+
+
+def test_a_band_is_read_in_pages(user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "PAGE", 2)
+    jobs = [submit_digit(user, digits) for _ in range(5)]
+    published(*jobs)
+    assert broker.waiting_ids("realtime") == [str(job.pk) for job in jobs]

@@ -7,16 +7,17 @@ from typing import Any
 
 import psutil
 import pytest
+from celery import current_app
 from django_celery_results.models import TaskResult
 
 from predictions import broker, dispatch, lost_messages, lost_workers, recovery, revocation
 from predictions.clock import Clock
 from predictions.model_cards import ModelCard
-from predictions.models import Chunk, Job, State
+from predictions.models import Chunk, Job, State, new_id
 from predictions.workers import Worker, report, say_goodbye
 from tests.conftest import StartWorker
 from tests.predictions.jobs import claimed, now, submit_digit, submit_endless, submit_rows
-from tests.processes import end, eventually
+from tests.processes import end, eventually, log_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clean_redis")]
 
@@ -149,4 +150,21 @@ def test_the_job_of_a_killed_prefork_child_starts_again_on_the_same_worker(
     assert eventually(lambda: Chunk.objects.get().attempt == 2, 40)
     assert (now(job).state, Chunk.objects.get().worker) == (State.RUNNING, child.name)
     assert not TaskResult.objects.exists()
+    end(worker, signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("steward")
+def test_a_killed_prefork_child_is_replaced_though_its_parent_has_used_the_database(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    worker = a_worker("batch", "--pool=prefork", "--concurrency=1")
+    child = Worker.objects.get(ended=False)
+    current_app.control.revoke(str(new_id()))  # the parent looks for a job of that id
+    assert eventually(lambda: "flagged as revoked" in log_of(child.name.partition("@")[0]))
+    psutil.Process(child.pid).send_signal(signal.SIGKILL)
+
+    job = submit_endless(user, digits)
+    assert eventually(lambda: now(job).state == State.RUNNING, 40)
+    current_app.control.revoke(str(job.pk))  # its connection is its own, and not the child's to close
+    assert eventually(lambda: now(job).revoke_requested)
     end(worker, signal.SIGKILL)

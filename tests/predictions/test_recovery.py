@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django_celery_results.models import TaskResult
 
 from predictions import broker, dispatch, recovery, turns
@@ -76,6 +79,40 @@ def test_a_batch_asked_to_stop_ends_when_nothing_of_it_runs(user: Any, digits: M
     assert now(job).state == State.REVOKED and now(job).done == 2
 
 
+@pytest.mark.skipif(
+    "connection.vendor == 'sqlite'", reason="SQLite has one writer: whoever freezes with it holds up all"
+)
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_froze_in_a_transaction_holds_up_nobody_elses_rescue(user: Any, digits: ModelCard) -> None:
+    frozen, vector, batch = (submit_digit(user, digits), submit_digit(user, digits), submit_rows(user, digits, rows=4))
+    claimed(frozen), claimed(vector), claimed_chunk(batch)
+    for job in (frozen, vector, batch):
+        lapse(job)
+    reaped = []
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=frozen.pk)
+        steward = threading.Thread(target=lambda: (reaped.append(recovery.reap()), connection.close()))
+        steward.start()
+        steward.join(5)
+        assert reaped == [2] and now(frozen).state == State.RUNNING
+    assert recovery.reap() == 1
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer: nobody waits for a row")
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_that_another_steward_publishes_is_not_published_by_this_one(user: Any, digits: ModelCard) -> None:
+    submit_rows(user, digits, rows=4)
+    make_due()
+    taken = []
+    with transaction.atomic():
+        first = recovery._take_due_chunks()
+        other = threading.Thread(target=lambda: (taken.append(recovery._take_due_chunks()), connection.close()))
+        other.start()
+        time.sleep(0.5)
+    other.join()
+    assert len(first) == 1 and taken == [[]]
+
+
 def test_nobody_is_reaped_for_four_seconds_after_a_gap_in_the_ticks() -> None:
     assert not recovery.Patience().may_reap(13.0)
     assert recovery.Patience().may_reap(1.0)
@@ -97,6 +134,18 @@ def test_a_long_backlog_is_published_in_one_go_the_urgent_first(
     make_due()
     assert recovery.publish_all_due(dispatch.Sender()) == 5
     assert broker.waiting_ids("realtime") == [str(jobs[place].pk) for place in (2, 4, 1, 3, 0)]
+
+
+def test_what_was_taken_is_sent_though_the_next_kind_cannot_be(
+    user: Any, digits: ModelCard, clean_redis: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, idle = submit_digit(user, digits), submit_rows(user, digits, rows=4, parts=2)
+    turns.finish_chunk(claimed_chunk(idle, 0), scored(2))
+    make_due()
+    monkeypatch.setattr(turns, "reserve", lambda _: Job.objects.get(pk=None))
+    with pytest.raises(Job.DoesNotExist):
+        recovery.publish_due(dispatch.Sender())
+    assert broker.waiting_ids("realtime") == [str(job.pk)]
 
 
 def test_a_row_is_not_published_twice_in_thirty_seconds(user: Any, digits: ModelCard, clean_redis: None) -> None:
