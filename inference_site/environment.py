@@ -16,6 +16,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
+POSTGRESQL = {
+    # Each thread that asks keeps its connection: eight of the web's, the publisher's and the live pages'.
+    "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
+    # A client that froze or vanished must not keep its locks until TCP gives up, two hours later.
+    "options": "-c idle_in_transaction_session_timeout=20000",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
 
 
@@ -133,7 +144,7 @@ def database(data_dir: Path) -> dict[str, Any]:
         }
         settings["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_FILE") or None}
     else:
-        settings["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}
+        settings["OPTIONS"] = POSTGRESQL | settings.get("OPTIONS", {})
     return settings
 
 

@@ -149,6 +149,8 @@ CELERY_TASK_DEFAULT_ROUTING_KEY = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True  # outcomes.py alone writes results, in the transaction that ends the job
+# A prefork child says that it lives once it has torch and its model; four seconds, the default, are few on a busy machine.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_CONSUMER = "predictions.worker.consuming:Consumer"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True

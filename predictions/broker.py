@@ -13,6 +13,7 @@ from django.conf import settings
 from predictions.queues import PRIORITIES, QUEUES, band_key
 
 UNACKED = "unacked"
+UNACKED_INDEX = "unacked_index"
 EPOCH = "inference_site:epoch"
 TIMEOUT_S = 2.0
 PAGE = 1_000
@@ -62,7 +63,7 @@ def _queue_of(entry: bytes) -> str:
 def waiting_ids(queue: str) -> list[str]:
     """The task ids of the messages that wait in a queue, most urgent first."""
     bands = (_messages_in(band_key(queue, priority)) for priority in reversed(PRIORITIES))
-    return [json.loads(message)["headers"]["id"] for band in bands for message in reversed(band)]
+    return [_task_id(json.loads(message)) for band in bands for message in reversed(band)]
 
 
 def _messages_in(band: str) -> list[bytes]:
@@ -81,14 +82,23 @@ def held_ids(queue: str) -> set[str]:
     entries: Any = client().hvals(UNACKED)
     delivered = [json.loads(entry)[0] for entry in entries if _queue_of(entry) == queue]
     # What was given back between the two questions is found by the second.
-    return {message["headers"]["id"] for message in delivered} | set(waiting_ids(queue))
+    return {_task_id(message) for message in delivered} | set(waiting_ids(queue))
 
 
 def delivered(queue: str) -> list[tuple[str, str]]:
-    """(task id, id of its job) of each message of a queue that some worker has and has not acknowledged."""
-    entries: Any = client().hvals(UNACKED)
-    headers = [json.loads(entry)[0]["headers"] for entry in entries if _queue_of(entry) == queue]
+    """(task id, id of its job) of each message of a queue that some worker has and has not acknowledged, the oldest first."""
+    pipe = client().pipeline(transaction=False)
+    pipe.zrange(UNACKED_INDEX, 0, -1)
+    pipe.hgetall(UNACKED)
+    tags, entries = pipe.execute()
+    mine = [entries[tag] for tag in tags if tag in entries and _queue_of(entries[tag]) == queue]
+    headers = [json.loads(entry)[0]["headers"] for entry in mine]
     return [(header["id"], header["root_id"] or header["id"]) for header in headers]
+
+
+def _task_id(message: dict[str, Any]) -> str:
+    """A message that somebody else put into our queue may have none."""
+    return str((message.get("headers") or {}).get("id"))
 
 
 def eviction_policy() -> str:

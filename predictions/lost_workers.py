@@ -38,7 +38,7 @@ def _give_up(worker: Worker) -> int:
 
 
 def _publish_again(queue: str, held: list[tuple[str, str]], most: int) -> int:
-    """Nobody notes who holds a message: the oldest go first, and one that a living worker holds goes out twice."""
-    task_ids, job_ids = {task_id for task_id, _ in held}, {job_id for _, job_id in held}
-    rows = lost_messages.awaited_of(queue, job_ids).order_by("pk")
-    return lost_messages.replace(queue, [row for row in rows if lost_messages.task_id(row) in task_ids][:most])
+    """Nobody notes who holds a message: the first delivered go first, and one that a living worker holds goes out twice."""
+    awaited = lost_messages.awaited_of(queue, {job_id for _, job_id in held})
+    rows = {lost_messages.task_id(row): row for row in awaited}
+    return lost_messages.replace(queue, [rows[task_id] for task_id, _ in held if task_id in rows][:most])

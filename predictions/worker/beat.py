@@ -83,17 +83,24 @@ class Beat:
             return
         for claim, limit_at in held:
             if time.monotonic() > limit_at:
-                end_process_over(claim)
+                self._end_process_over(claim)
         still = leases.renew(claim for claim, _ in held)
         with self._lock:
             self._lost |= {claim.key for claim, _ in held if claim.key not in still and claim.key in self._held}
 
+    def _end_process_over(self, claim: Claim) -> None:
+        """Fail it by its attempt, then end this process at once, unless it came to its end meanwhile after all.
 
-def end_process_over(claim: Claim) -> None:
-    """The hard time limit: fail the job by its attempt, then end this process at once.
+        While the database is away each beat tries again, until the last resort ends the process; then the lease lapses.
+        """
+        fail_over_limit(claim)
+        with self._lock:
+            if claim.key in self._held:
+                os._exit(EXIT_CODE_TIME_LIMIT)
 
-    While the database is away each beat tries again, until the last resort ends the process; then the lease lapses.
-    """
+
+def fail_over_limit(claim: Claim) -> None:
+    """The hard time limit, in the words that the job shows."""
     limit_s = limits_of(claim.job.queue).hard_s
     message = f"The work did not end within {limit_s} s, the time limit. The worker was started anew."
     error = {"code": "time_limit", "message": message}
@@ -102,7 +109,6 @@ def end_process_over(claim: Claim) -> None:
         outcomes.finish(claim.job.pk, claim.attempt, Ending(State.FAILED, error=error))
     else:
         turns.fail_by(claim, error)
-    os._exit(EXIT_CODE_TIME_LIMIT)
 
 
 beat = Beat()

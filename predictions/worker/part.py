@@ -29,9 +29,9 @@ from predictions.worker.scoring import Scores, format_lines, score_rows
 def work_on(claim: Claim, model: Model) -> State | None:
     """The job's state after this chunk; None where there is nothing more to do here."""
     vitals.begin(str(claim.job.pk))
-    beat.hold(claim)
     rows, failed = 0, False
     try:
+        beat.hold(claim)
         scored = _score(claim, model)
         rows = scored.scored
         state = insist(partial(turns.finish_chunk, claim, scored))

@@ -19,9 +19,9 @@ from predictions.worker.scoring import predict_one
 def work_on(claim: Claim, vector: list[float], model: Model) -> None:
     """The lease is kept until the outcome is written, however long the database is away."""
     vitals.begin(str(claim.job.pk))
-    beat.hold(claim)
     failed = False
     try:
+        beat.hold(claim)
         ending = _score(claim, vector, model)
         if ending is None:
             return

@@ -23,12 +23,12 @@ DRAINS_WITHIN_S = 400.0
 
 
 def test_a_burst_of_vectors_is_accepted_and_scored_while_batches_drain(world: World, report: Report) -> None:
-    """Big files come one after another for as long as the burst lasts."""
+    """A big file comes every ten seconds for as long as the burst lasts."""
     world.redis(), world.web(), world.steward()
     world.worker("realtime")
     world.worker("batch")
     began = time.monotonic()
-    with world.load(lambda: world.ledger.submit_file(ROWS), every_s=1):
+    with world.load(lambda: world.ledger.submit_file(ROWS), every_s=10):
         assert len(world.ledger.submit_digits(BURST, CLIENTS)) == BURST
     assert has_drained()
     files = Job.objects.filter(kind=Kind.BATCH).count()

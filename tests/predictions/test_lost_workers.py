@@ -40,7 +40,9 @@ def deliver(*jobs: Job) -> None:
     for queue in ("realtime", "batch"):
         for priority in range(10):
             while message := client.rpop(broker.band_key(queue, priority)):
-                client.hset(broker.UNACKED, str(time.monotonic_ns()), f'[{message.decode()}, "", "{queue}"]')
+                tag, at = str(time.monotonic_ns()), time.time()
+                client.hset(broker.UNACKED, tag, f'[{message.decode()}, "", "{queue}"]')
+                client.zadd(broker.UNACKED_INDEX, {tag: at})
 
 
 def messages_of(queue: str) -> int:

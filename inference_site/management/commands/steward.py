@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from predictions import dispatch, expiry, lost_messages, lost_workers, recovery, ticks
+from predictions import clock_jumps, dispatch, expiry, lost_messages, lost_workers, recovery, ticks
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
@@ -64,7 +64,13 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
         ),
         (
             "chores",
-            (expiry.delete_result_files, expiry.sweep_drafts, expiry.forget_history, recovery.forget_old_workers),
+            (
+                clock_jumps.pull_back,
+                expiry.delete_result_files,
+                expiry.sweep_drafts,
+                expiry.forget_history,
+                recovery.forget_old_workers,
+            ),
             CHORES_EVERY_S,
         ),
     ]
