@@ -139,6 +139,7 @@ def test_another_worker_does_what_a_killed_one_had_fetched_ahead_long_before_red
     assert {now(job).state for job in jobs} == {State.SUCCEEDED} and TaskResult.objects.count() == 9
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_the_job_of_a_killed_prefork_child_starts_again_on_the_same_worker(
     a_worker: StartWorker, user: Any, digits: ModelCard

@@ -78,6 +78,7 @@ def test_a_message_delivered_three_times_is_worked_on_once(a_worker: StartWorker
     assert now(job).attempt == 1 and TaskResult.objects.count() == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_the_job_of_a_killed_worker_is_finished_by_another(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
     first = a_worker("batch")
@@ -179,6 +180,7 @@ def test_a_busy_worker_says_that_it_is_busy_and_keeps_its_lease(
     end(worker, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silent(
     a_worker: StartWorker, digits: ModelCard
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_worker_that_was_stopped_says_goodbye_and_one_that_was_killed_is_silen
     assert eventually(lambda: [node.state for node in workers.nodes()] == ["silent"], 20)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_a_frozen_redis_does_not_hold_up_a_rescue(
     redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard

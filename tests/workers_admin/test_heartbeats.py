@@ -58,6 +58,7 @@ def test_a_prefork_worker_reports_its_children_and_is_asked_to_stop_by_its_rows(
     assert child.wait(20) == 0 and state() == ""
 
 
+@pytest.mark.long
 def test_a_prefork_worker_whose_parent_was_killed_is_lost_not_gone(a_worker: StartWorker) -> None:
     a_worker("realtime", "--pool=prefork", "--concurrency=1").kill()
     assert becomes("lost", 18)

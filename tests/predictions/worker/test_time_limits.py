@@ -50,6 +50,7 @@ def test_under_prefork_the_child_ends_and_a_new_one_serves_the_next_job(
     assert worker.poll() is None and TaskResult.objects.count() == 2
 
 
+@pytest.mark.long
 def test_a_worker_whose_interpreter_is_held_for_ever_is_ended_and_its_job_rescued(
     clean_redis: None, user: Any, digits: ModelCard
 ) -> None:
