@@ -75,7 +75,7 @@ def test_readers_that_never_read_are_dropped_and_what_they_cost_is_bounded(
         deaf = [stack.enter_context(never_reading(world)) for _ in range(readers)]
         world.ledger.submit_digits(CHANGED)
         assert eventually(lambda: not connected(web, deaf), 60)
-        assert eventually(lambda: all(entry.id in watcher.heard for entry in world.ledger.entries[-20:]))
+        assert eventually(lambda: all(entry.id in watcher.heard for entry in world.ledger.entries[-20:]), 120)
     assert has_drained()
     account = world.ledger.settle()
     grown_mb = memory_mb(web) - before_mb
