@@ -82,12 +82,12 @@ def redis_command(port: int) -> list[str]:
 def redis_server(port: int = REDIS_PORT) -> Iterator[subprocess.Popen[bytes]]:
     with running(f"redis-{port}", redis_command(port)) as child:
         client = redis.Redis(port=port)
-        assert eventually(lambda: _answers(client)), log_of(f"redis-{port}")
+        assert eventually(lambda: answers(client)), log_of(f"redis-{port}")
         client.close()
         yield child
 
 
-def _answers(client: redis.Redis) -> bool:
+def answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.RedisError:

@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from django.db import connection
 from django_celery_results.models import TaskResult
 
 from predictions import files, outcomes
@@ -207,8 +206,3 @@ def result_lines(job: Job) -> list[str]:
 def percentile(values: Iterable[float], of: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * of))]
-
-
-def forget_connection() -> None:
-    """After a fault that the test's own connection may have felt."""
-    connection.close()

@@ -12,7 +12,7 @@ from predictions.models import Job
 from tests.faults.ledger import percentile
 from tests.faults.report import Report
 from tests.faults.test_dead_workers import wait_for_claims
-from tests.faults.world import Process, World, frozen, locked_database
+from tests.faults.world import Process, World, frozen, locked_database, repeating
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 IN_THE_MIDDLE_S = 24.0
@@ -27,7 +27,7 @@ def test_a_locked_database_reaps_nobody_alive(world: World, report: Report, lock
     world.worker("realtime")
     with ExitStack() as stack:
         for _ in range(CLIENTS):
-            stack.enter_context(world.load(world.ledger.submit_digit, every_s=0.5))
+            stack.enter_context(repeating(world.ledger.submit_digit, every_s=0.5))
         lock_and_lag(holders, locked_s)
     account = world.ledger.settle()
     took_s = [entry.took_s for entry in world.ledger.entries]

@@ -12,7 +12,7 @@ from predictions.models import Chunk, Job, Kind
 from tests.faults.executions import Execution
 from tests.faults.report import Report
 from tests.faults.test_dead_workers import claims
-from tests.faults.world import Process, World
+from tests.faults.world import Process, World, repeating
 from tests.processes import START_S, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -28,7 +28,7 @@ def test_a_deploy_under_load_wastes_no_attempt(world: World, report: Report) -> 
     assert world.ledger.submit_file(ROWS)
     with ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(world.load(world.ledger.submit_digit, every_s=0.5))
+            stack.enter_context(repeating(world.ledger.submit_digit, every_s=0.5))
         for _ in range(ROUNDS):
             assert eventually(lambda: are_busy(world, crew), START_S)  # noqa: B023 - it is asked within the round
             told_at = time.time()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,7 +19,7 @@ from predictions import expiry
 from predictions.models import Chunk, Job, Upload, utc_now
 from tests.faults.report import Report
 from tests.faults.test_dead_workers import claims
-from tests.faults.world import World
+from tests.faults.world import World, repeating
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -49,7 +48,7 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(disk: Path, world: World,
         world.worker("batch", forward_s=0.5)
         assert world.ledger.submit_file(ROWS) and len(world.ledger.submit_digits(8)) == 8
         assert eventually(lambda: {entry.chunk is None for entry in claims(world)} == {True, False})
-        with filled(disk), world.load(world.ledger.submit_digit, every_s=0.2):
+        with filled(disk), repeating(world.ledger.submit_digit, every_s=0.2):
             assert eventually(lambda: world.ledger.refused)
             time.sleep(FULL_FOR_S)
             assert world.ledger.submit_file(ROWS) is None
@@ -96,23 +95,19 @@ def living_on(disk: Path, world: World) -> Iterator[None]:
 @contextmanager
 def filled(disk: Path) -> Iterator[None]:
     """Not a byte is left on it; what is freed meanwhile is taken again."""
-    filling, stop = disk / "filling", threading.Event()
+    filling = disk / "filling"
 
     def fill() -> None:
-        with filling.open("ab", buffering=0) as file:
-            while not stop.wait(0.02):
-                with suppress(OSError):
-                    while file.write(bytes(4096)):
-                        pass
+        with suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
 
-    thread = threading.Thread(target=fill, name="fill")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        filling.unlink()
+    with filling.open("ab", buffering=0) as file:
+        try:
+            with repeating(fill, 0.02):
+                yield
+        finally:
+            filling.unlink()
 
 
 def first_write_after_s(world: World, since: float) -> float:

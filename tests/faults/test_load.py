@@ -13,7 +13,7 @@ from predictions.models import OPEN, Job, Kind
 from tests.faults.ledger import percentile
 from tests.faults.report import Report
 from tests.faults.watcher import Watcher
-from tests.faults.world import Process, World
+from tests.faults.world import Process, World, repeating
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -28,7 +28,7 @@ def test_a_burst_of_vectors_is_accepted_and_scored_while_batches_drain(world: Wo
     world.worker("realtime")
     world.worker("batch")
     began = time.monotonic()
-    with world.load(lambda: world.ledger.submit_file(ROWS), every_s=10):
+    with repeating(lambda: world.ledger.submit_file(ROWS), every_s=10):
         assert len(world.ledger.submit_digits(BURST, CLIENTS)) == BURST
     assert has_drained()
     files = Job.objects.filter(kind=Kind.BATCH).count()

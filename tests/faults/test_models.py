@@ -9,7 +9,7 @@ import pytest
 from predictions import model_cards, workers
 from tests.faults.report import Report
 from tests.faults.sightings import claims, last_write_at, wait_for_event
-from tests.faults.world import World
+from tests.faults.world import World, repeating
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -22,7 +22,7 @@ def test_jobs_wait_while_the_file_of_their_model_is_not_the_one_on_its_card(worl
     original = path.read_bytes()
     world.worker("realtime,batch", forward_s=0.02)
     world.ledger.submit_file(60_000)
-    with world.load(world.ledger.submit_digit, 0.05):
+    with repeating(world.ledger.submit_digit, 0.05):
         wait_for_event("accepted", world, 20)
         try:
             path.write_bytes(original + b"!")

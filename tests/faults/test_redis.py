@@ -12,7 +12,7 @@ from predictions import broker
 from predictions.models import Job
 from tests.faults import backlog
 from tests.faults.report import Report
-from tests.faults.world import World, kill
+from tests.faults.world import World, kill, repeating
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def test_a_redis_that_is_flushed_under_load_loses_nothing(world: World, report: 
         world.worker("realtime,batch", forward_s=0.05)
     world.ledger.submit_file(60_000)
     struck, took_s = Counter[str](), list[float]()
-    with world.load(world.ledger.submit_digit, 0.01), world.load(world.ledger.submit_digit, 0.01):
+    with repeating(world.ledger.submit_digit, 0.01), repeating(world.ledger.submit_digit, 0.01):
         for _ in range(6):
             time.sleep(2.5)
             struck += Counter({queue: depth.waiting for queue, depth in broker.depths().items()})

@@ -17,7 +17,7 @@ from predictions import broker
 from tests.faults import backlog
 from tests.faults.ledger import percentile
 from tests.faults.report import Report
-from tests.faults.world import World, frozen
+from tests.faults.world import World, frozen, repeating
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 FROZEN_S = 20.0
@@ -56,11 +56,11 @@ def test_a_frozen_redis_holds_up_no_submit_and_no_page(world: World, report: Rep
     reader.took_s.clear()
     with closing(reader.client), ExitStack() as loads:
         for name, path in pages.items():
-            loads.enter_context(world.load(partial(reader.read, name, path), 0.2))
+            loads.enter_context(repeating(partial(reader.read, name, path), 0.2))
         for name, path in 3 * list(ask_redis.items()):
-            loads.enter_context(world.load(partial(reader.read, name, path), 0.2))
+            loads.enter_context(repeating(partial(reader.read, name, path), 0.2))
         for _ in range(2):
-            loads.enter_context(world.load(world.ledger.submit_digit, 0.05))
+            loads.enter_context(repeating(world.ledger.submit_digit, 0.05))
         with frozen(server):
             time.sleep(FROZEN_S)
         thawed = time.time()

@@ -9,16 +9,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 import redis
-from django.db import connection
 
 from predictions import broker
 from tests.faults.ledger import percentile
 from tests.faults.report import Report
-from tests.faults.world import Process, World, frozen, kill
+from tests.faults.world import Process, World, frozen, kill, locked_database, repeating
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 SOAK_S = float(os.environ.get("SOAK_S", "600"))
@@ -124,7 +123,7 @@ class Storm:
         self.crew.members["web"].send_signal(signal.SIGTERM)
 
     def lock_the_database(self) -> None:
-        with database_locked():
+        with locked_database():
             time.sleep(self.dice.uniform(1, 11))
 
     def revoke_some(self) -> None:
@@ -136,25 +135,14 @@ class Storm:
         self.world.ledger.submit_digits(200)
 
 
-@contextmanager
-def database_locked():
-    """Nobody else writes meanwhile. SQLite's transactions begin IMMEDIATE (facts 20); on PostgreSQL the table is locked."""
-    from django.db import transaction
-
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("LOCK TABLE predictions_job IN ACCESS EXCLUSIVE MODE")
-        yield
-
-
 def test_a_storm_of_faults_loses_nothing_and_records_nothing_twice(world: World, report: Report) -> None:
     dice = random.Random(SEED)
     ledger = world.ledger
     with Crew(world) as crew:
         storm = Storm(world, crew, dice)
         urgency = random.Random(SEED)
-        vectors = world.load(lambda: ledger.submit_digit(priority=urgency.randrange(10)), 0.1)
-        files = world.load(lambda: ledger.submit_file(3_000), 10.0)
+        vectors = repeating(lambda: ledger.submit_digit(priority=urgency.randrange(10)), 0.1)
+        files = repeating(lambda: ledger.submit_file(3_000), 10.0)
         with vectors, files:
             storm.blow(time.monotonic() + SOAK_S)
         calm_at = time.monotonic()

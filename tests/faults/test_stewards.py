@@ -11,7 +11,7 @@ from predictions.models import Event, Job
 from tests.faults import backlog
 from tests.faults.report import Report
 from tests.faults.sightings import all_of, claimed_by, claimed_elsewhere, last_write_at, wait_for_claims
-from tests.faults.world import World, kill
+from tests.faults.world import World, kill, repeating
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -48,7 +48,7 @@ def test_two_stewards_at_once_count_a_death_once_and_double_no_message(world: Wo
     wait_for_claims(world, 1)
     for _ in range(2):
         world.worker("realtime", forward_s=0.03)
-    with world.load(world.ledger.submit_digit, 0.02), world.load(world.ledger.submit_digit, 0.02):
+    with repeating(world.ledger.submit_digit, 0.02), repeating(world.ledger.submit_digit, 0.02):
         died = kill(victim)
         assert eventually(lambda: claimed_elsewhere(world, victim.pid), 40), world.log_of("steward")
         backlog.queue_up(world, 100)

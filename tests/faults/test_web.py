@@ -21,7 +21,7 @@ from predictions.models import Job, Upload, utc_now
 from tests.faults import answers
 from tests.faults.report import Report
 from tests.faults.watcher import CUT_OFF, Watcher
-from tests.faults.world import World, kill
+from tests.faults.world import World, kill, repeating
 from tests.processes import end, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -132,7 +132,7 @@ def test_a_web_that_is_started_anew_under_load_drops_nothing(
     with ExitStack() as stack:
         watcher = stack.enter_context(Watcher(world))
         for _ in range(4):
-            stack.enter_context(world.load(world.ledger.submit_digit_until_accepted, every_s=0.02))
+            stack.enter_context(repeating(world.ledger.submit_digit_until_accepted, every_s=0.02))
         for _ in range(3):
             assert eventually(lambda: hears_of_what_comes(world, watcher))
             time.sleep(2)

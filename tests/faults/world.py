@@ -54,7 +54,7 @@ class World:
         command = [*processes.redis_command(self.redis_port), *options]
         child = self._start("redis", command)
         client = redis.Redis(port=self.redis_port)
-        assert eventually(lambda: _answers(client)), self.log_of("redis")
+        assert eventually(lambda: processes.answers(client)), self.log_of("redis")
         client.close()
         return child
 
@@ -111,22 +111,23 @@ class World:
         """All that Redis holds of our queues, waiting and unacknowledged."""
         return sum(depth.waiting + depth.unacked for depth in broker.depths().values())
 
-    @contextmanager
-    def load(self, act: Callable[[], Any], every_s: float) -> Iterator[None]:
-        """Does `act` again and again from a thread of its own, as far apart as said."""
-        stop = threading.Event()
 
-        def run() -> None:
-            while not stop.wait(every_s):
-                act()
+@contextmanager
+def repeating(act: Callable[[], Any], every_s: float) -> Iterator[None]:
+    """Does `act` again and again from a thread of its own, as far apart as said."""
+    stop = threading.Event()
 
-        thread = threading.Thread(target=run, name="load")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def run() -> None:
+        while not stop.wait(every_s):
+            act()
+
+    thread = threading.Thread(target=run, name="repeating")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def kill(child: Process) -> float:
@@ -155,13 +156,6 @@ def locked_database() -> Iterator[None]:
         if connection.vendor == "postgresql":
             cursor.execute("LOCK TABLE predictions_job IN ACCESS EXCLUSIVE MODE")
         yield
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False
 
 
 def _is_ready(name: str) -> bool:
