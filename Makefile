@@ -5,7 +5,7 @@ export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test test-all faults lint format lock screenshots first-look durability-cost
+.PHONY: run test test-all faults lint format lock screenshots first-look bench profile
 
 run:
 	@deploy/set_up.sh requirements.lock
@@ -38,8 +38,14 @@ screenshots: set-up-for-tests
 first-look: set-up-for-tests
 	@$(BIN)/python -m benchmarks.first_look
 
-durability-cost: set-up-for-tests
-	@$(BIN)/python -m benchmarks.durability_cost
+# Ours and the plain recipe in one run (docs/performance.md). QUICK=1, ONLY=clients,idle, DATABASE=postgres,
+# BENCH_REPORT=file.json.
+bench: set-up-for-tests
+	@$(BIN)/python -m benchmarks
+
+# Where the processor's time goes under 32 clients: WHAT=web, worker or both.
+profile: set-up-for-tests
+	@$(BIN)/python -m benchmarks.profile_of
 
 # Needs uv. The lock files hold hashes and name no package index; torch stands apart (deploy/set_up.sh).
 lock:

@@ -4,69 +4,141 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).resolve().parent.parent
-STARTS_WITHIN_S = 120.0
+from benchmarks.processes import ROOT, STARTS_WITHIN_S, child_with, free_port, process, wait_until
+
+# How the product starts its workers; POOL=solo measures another pool of Celery's.
+POOL = os.environ.get("POOL", "solo")
+POOL_ENV = {"CELERY_CUSTOM_WORKER_POOL": "predictions.worker.pool:ModelPool"}
+NOT_INHERITED = (
+    *("REDIS_URL", "DATABASE_URL", "MODEL_DIR", "DEFAULT_MODEL", "RATE_LIMIT", "ALLOWED_HOSTS", "SECRET_KEY"),
+    *("TIME_LIMIT", "SOFT_TIME_LIMIT", "RESULT_EXPIRES", "DJANGO_ALLOW_ASYNC_UNSAFE"),
+)
+_numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Product:
-    """env: what makes another process belong to it."""
+    """env: what makes another process belong to it. pids: of web, redis and steward."""
 
     address: str
     env: dict[str, str]
     key: str
+    pids: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return int(self.env["PORT"])
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.env["DATA_DIR"])
+
+    @property
+    def redis_url(self) -> str:
+        return (self.folder / "redis_url").read_text().strip()
+
+    @property
+    def database_url(self) -> str:
+        return self.env.get("DATABASE_URL", f"sqlite:///{self.folder / 'dashboard.sqlite3'}")
 
     def client(self) -> httpx.Client:
         return httpx.Client(
             base_url=f"{self.address}/api/v1", headers={"Authorization": f"Bearer {self.key}"}, timeout=90
         )
 
+    def manage(self, *words: str) -> str:
+        """Run a command of manage.py to its end; returns what it printed."""
+        return manage(self.env, *words)
+
 
 @contextmanager
-def product() -> Iterator[Product]:
+def product(
+    database_url: str | None = None, model_dir: Path | None = None, folder: Path | None = None
+) -> Iterator[Product]:
+    """database_url: SQLite in its folder where none is given. folder: one that holds a database already."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dashboard-bench-"))
-        port = _free_port()
-        env = os.environ | {"DATA_DIR": folder, "PORT": str(port), "REALTIME_WORKERS": "0", "BATCH_WORKERS": "0"}
-        for name in ("REDIS_URL", "DATABASE_URL", "MODEL_DIR", "RATE_LIMIT"):
-            env.pop(name, None)
-        stack.enter_context(process([sys.executable, "manage.py", "up"], env, signal.SIGINT))
-        address = f"http://127.0.0.1:{port}"
+        folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dashboard-bench-")))
+        env = env_of(folder, database_url, model_dir)
+        command = [sys.executable, "manage.py", "up"]
+        up = stack.enter_context(process(command, env, signal.SIGINT, name=f"up{next(_numbers)}"))
+        address = f"http://127.0.0.1:{env['PORT']}"
         wait_until_up(address)
-        key = subprocess.run(
-            [sys.executable, "manage.py", "create_api_key", "admin"], cwd=ROOT, env=env, capture_output=True, check=True
-        ).stdout.decode()
-        yield Product(address, env, key.split()[-1])
+        words = {"web": "uvicorn", "redis": "redis", "steward": "steward"}
+        key = manage(env, "create_api_key", "admin").split()[-1]
+        yield Product(address, env, key, {name: child_with(up.pid, word) for name, word in words.items()})
+
+
+def env_of(folder: Path, database_url: str | None = None, model_dir: Path | None = None) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    env |= {
+        "DATA_DIR": str(folder),
+        "PORT": str(free_port()),
+        "REALTIME_WORKERS": "0",
+        "BATCH_WORKERS": "0",
+        **POOL_ENV,
+    }
+    if database_url:
+        env["DATABASE_URL"] = database_url
+    if model_dir:
+        env["MODEL_DIR"] = str(model_dir)
+    return env
+
+
+def manage(env: dict[str, str], *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return done.stdout
 
 
 @contextmanager
-def process(
-    command: list[str], env: dict[str, str], ends_by: int = signal.SIGTERM
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A child whose output nobody reads; ended, and waited for, at the end."""
-    child = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield child
-    finally:
-        child.send_signal(ends_by)
-        child.wait(60)
+def starting_worker(served: Product, *options: str, app: str = "inference_site") -> Iterator[int]:
+    """The pid of a worker for `realtime` that takes what waits as soon as it can."""
+    with _worker(served, *options, app=app) as (child, _):
+        yield child.pid
+
+
+@contextmanager
+def worker(served: Product, *options: str, app: str = "inference_site") -> Iterator[int]:
+    """The same, and idle with its model."""
+    with _worker(served, *options, app=app) as (child, name), served.client() as client:
+        wait_until(lambda: child.poll() is not None or _is_ready(client, name), f"{name} is idle with its model")
+        if child.poll() is not None:
+            raise SystemExit(f"The worker {name} ended at its start.")
+        yield child.pid
+
+
+@contextmanager
+def _worker(served: Product, *options: str, app: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    name = f"bench{next(_numbers)}"
+    with process(worker_command("realtime", name, *options, app=app), served.env, name=name) as child:
+        yield child, name
+        if child.poll() is not None:
+            raise SystemExit(f"The worker {name} ended too early.")
+
+
+def _is_ready(client: httpx.Client, name: str) -> bool:
+    workers = client.get("/workers").json()["items"]
+    return any(found["name"].startswith(f"{name}@") and found["state"] == "idle" for found in workers)
 
 
 def worker_command(queues: str, name: str, *options: str, app: str = "inference_site") -> list[str]:
     celery = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", queues, "-n", f"{name}@%h"]
-    return [*celery, "--without-mingle", "--without-gossip", *(options or ("--pool=solo",))]
+    return [*celery, "--without-mingle", "--without-gossip", *(options or (f"--pool={POOL}",))]
 
 
 def wait_until_up(address: str) -> None:
@@ -79,9 +151,3 @@ def wait_until_up(address: str) -> None:
             pass
         time.sleep(0.2)
     raise SystemExit(f"The product did not answer at {address} within {STARTS_WITHIN_S:.0f} s.")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

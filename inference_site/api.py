@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,16 +15,15 @@ from ninja.errors import HttpError, ValidationError
 from ninja.operation import Operation
 
 from predictions.api import router as predictions_router
+from predictions.api_answers import NOT_STORED
 from predictions.api_reading import refuse_nul
 from predictions.api_schemas import Problem
 from predictions.callers import CALLERS
-from predictions.errors import Internal, InvalidInput, NotAllowed, NotFound, Refused
+from predictions.errors import InvalidInput, NotAllowed, NotFound, Refused
 from predictions.numbers_in_text import cut
-from predictions.problems import problem
-from predictions.unavailable import unavailable_for
+from predictions.problems import problem, refusal_for
 from workers_admin.api import router as workers_router
 
-log = logging.getLogger(__name__)
 View = Callable[..., Awaitable[HttpResponseBase]]
 ROOT = "/api/v1/"
 DESCRIPTION = """Predictions by queue. Send an API key as `Authorization: Bearer <key>`, or sign in to try it out here.
@@ -82,11 +80,7 @@ def not_found(request: HttpRequest, error: Exception) -> HttpResponseBase:
 
 @api.exception_handler(Exception)
 def broken(request: HttpRequest, error: Exception) -> HttpResponseBase:
-    if unavailable := unavailable_for(error):
-        log.warning("%s %s: %s %s", request.method, request.path, unavailable.detail, error)
-        return problem(unavailable)
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem(Internal("The request could not be answered because of a fault on our side; it has been logged."))
+    return problem(refusal_for(error, request.method, request.path))
 
 
 @csrf_exempt
@@ -113,7 +107,7 @@ def _guarded(view: View) -> View:
         answered = await view(request, *args, **kwargs)
         if answered.status_code == NotAllowed.status:
             answered = _not_allowed(request, answered.headers["Allow"])
-        answered.headers.setdefault("Cache-Control", "private, no-store")
+        answered.headers.setdefault("Cache-Control", NOT_STORED)
         return answered
 
     return csrf_exempt(guarded)  # callers.Session asks for the token

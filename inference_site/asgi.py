@@ -1,4 +1,4 @@
-"""What the web process serves: Django's pages and JSON behind the limit on bodies, and websockets behind the check of origins."""
+"""What the web process serves: Django's pages and JSON behind the lean door and the limit on bodies, websockets behind the check of origins."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ pages: Any = get_asgi_application()
 # Django is set up by the line above; what follows imports models.
 from inference_site.body_limit import BodyLimit
 from inference_site.origins import OriginCheck, deny
+from predictions.lean import Lean
 from predictions.live import hub
 from predictions.routing import websocket_urlpatterns as job_sockets
 from workers_admin.routing import websocket_urlpatterns as console_sockets
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
-    """The hub starts with its first listener; it ends when the server has closed every connection."""
+    """The hub listens from the beginning, as it also hears of revoked keys, until the server has closed every connection."""
     await receive()
+    hub.of_this_loop()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await hub.stop()
@@ -34,7 +36,7 @@ elsewhere: Any = deny  # Channels uses Django's re_path for what is no view
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(pages),
+        "http": BodyLimit(Lean(pages)),
         "websocket": OriginCheck(CookieMiddleware(URLRouter([*job_sockets, *console_sockets, re_path("", elsewhere)]))),
         "lifespan": lifespan,
     }

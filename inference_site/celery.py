@@ -9,6 +9,9 @@ from typing import Any
 import django
 from celery import Celery
 from celery.signals import celeryd_init
+from kombu.transport.redis import Channel
+
+from predictions.queues import TRANSPORT_BANDS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
 # Django's checks would have every worker import the pages; `manage.py up` and the tests run them.
@@ -18,6 +21,8 @@ app = Celery("inference_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # current_app is thread-local; without this AsyncResult(id) fails in every thread but one (facts 49).
 app.set_default()
+# kombu allows ten bands: it would put a message of a lower one that it gives back, say at a worker's end, before more urgent ones.
+Channel.max_priority = TRANSPORT_BANDS[-1]
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]

@@ -51,6 +51,17 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     )
 
 
+def one_of(name: str, *words: str) -> str:
+    """One of `words`; the first where nothing is given."""
+
+    def read(given: str) -> str:
+        if given not in words:
+            raise ValueError
+        return given
+
+    return checked(name, words[0], read, f"give {' or '.join(words)}")
+
+
 def demand_below(low_names: tuple[str, ...], low: int, high_names: tuple[str, ...], high: int) -> None:
     """Refuse a soft limit that is not below its hard one. names: the variables that may have said it, the first first."""
     if low < high:
@@ -137,6 +148,7 @@ def database(data_dir: Path) -> dict[str, Any]:
     cure = "give sqlite:////path/to/file.sqlite3 or postgres://user:password@host:5432/name"
     settings = checked("DATABASE_URL", default, read, cure)
     if settings["ENGINE"].endswith("sqlite3"):
+        settings["ENGINE"] = "inference_site.sqlite_in_turn"
         settings["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,

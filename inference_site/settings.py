@@ -33,6 +33,8 @@ environment.demand_below(
     BATCH_TIME_LIMIT,
 )
 MAX_UPLOAD_BYTES = environment.whole_number("MAX_UPLOAD_BYTES", 2 * 1024**3, 1024, 1024**4)
+MICRO_BATCH = environment.whole_number("MICRO_BATCH", 64, 1, 4096)
+RECEIVE = environment.one_of("RECEIVE", "many", "one")
 TORCH_THREADS = environment.whole_number("TORCH_THREADS", 1, 1, 256)
 RATE_LIMIT = environment.rate("RATE_LIMIT")
 REDIS_URL = environment.redis_url(DATA_DIR)
@@ -153,6 +155,7 @@ CELERY_TASK_IGNORE_RESULT = True  # outcomes.py alone writes results, in the tra
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_CONSUMER = "predictions.worker.consuming:Consumer"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_DB_REUSE_MAX = 1_000_000  # Celery would close the database's connection before and after each task (facts 14)
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -171,6 +174,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    "receive_at_once": MICRO_BATCH,  # worker/receiving.py
 }
 CELERY_TIMEZONE = TIME_ZONE
 
@@ -210,5 +214,11 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"httpx": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "uvicorn.access": {"level": "WARNING"},
+        # Two lines for each vector: the console and the history tell them better.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }

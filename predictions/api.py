@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router
 
 from predictions import api_docs, api_listing, contract, outcomes, result_files, revocation, submission
-from predictions.api_answers import Shown, accepted, answer, csv_file, json_stream
+from predictions.api_answers import Shown, accepted, answer, csv_file, json_stream, response
 from predictions.api_docs import answers
 from predictions.api_finding import find, show_once_ended
 from predictions.api_models import models_json
@@ -80,7 +80,7 @@ async def retry_job(request: HttpRequest, job_id: str) -> HttpResponse:
         user = user_of(request)
         return contract.one_job_json(submission.retry(find(Job.objects.of(user), job_id), user))
 
-    return accepted(await in_db_thread(act))
+    return response(accepted(await in_db_thread(act)))
 
 
 @router.get("/result/{job_id}", response=ShortOut, by_alias=True, openapi_extra=answers(404))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,16 +14,35 @@ from predictions.models import ENDED
 Shown = dict[str, Any]
 CSV = "text/csv; charset=utf-8"
 JSON = "application/json"
+NOT_STORED = "private, no-store"
+"""The Cache-Control of every answer that has no other."""
 
 
-def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type=JSON, status=status, headers=headers)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """JSON that every door answers in its own way."""
+
+    shown: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return orjson.dumps(self.shown)
 
 
-def accepted(shown: Shown, is_replayed: bool = False, waited: bool = False) -> HttpResponse:
+def answer(shown: object) -> HttpResponse:
+    return response(Answer(shown))
+
+
+def response(given: Answer) -> HttpResponse:
+    return HttpResponse(given.body, content_type=JSON, status=given.status, headers=given.headers)
+
+
+def accepted(shown: Shown, is_replayed: bool = False, waited: bool = False) -> Answer:
     """202 with where the job is; 200 for who waited and lived to see its end."""
     headers = {"Location": shown["links"]["self"]} | ({"Idempotent-Replayed": "true"} if is_replayed else {})
-    return answer(shown, 200 if waited and shown["status"] in ENDED else 202, headers)
+    return Answer(shown, 200 if waited and shown["status"] in ENDED else 202, headers)
 
 
 def csv_file(blocks: AsyncIterator[bytes], name: str, size_bytes: int) -> StreamingHttpResponse:

@@ -9,7 +9,7 @@ from predictions.api_answers import Shown
 from predictions.api_reading import job_id_of, no_job
 from predictions.db_threads import in_db_thread
 from predictions.live import hub
-from predictions.models import ENDED, Job, JobQuerySet
+from predictions.models import Job, JobQuerySet
 
 
 def find(jobs: JobQuerySet, job_id: str | UUID) -> Job:
@@ -24,13 +24,23 @@ def show(jobs: JobQuerySet, job_id: str | UUID) -> Shown:
     return contract.one_job_json(find(jobs, job_id))
 
 
+def _show_if_ended(jobs: JobQuerySet, job_id: UUID) -> tuple[Job, Shown | None]:
+    job = find(jobs, job_id)
+    return job, contract.one_job_json(job) if job.has_ended else None
+
+
 async def show_once_ended(jobs: JobQuerySet, job_id: UUID, wait_s: float) -> Shown:
     """The job as it is, or, where it has not ended, as it is once it has or the time is over."""
     if not wait_s:
         return await in_db_thread(show, jobs, job_id)
     with hub.expecting(job_id) as waiter:
-        shown = await in_db_thread(show, jobs, job_id)
-        if shown["status"] in ENDED:
-            return shown
-        await waiter.ended(wait_s)
-    return await in_db_thread(show, jobs, job_id)
+        job, shown = await in_db_thread(_show_if_ended, jobs, job_id)
+        return shown or await show_ended(job, waiter, wait_s)
+
+
+async def show_ended(job: Job, waiter: hub.Waiter, wait_s: float) -> Shown:
+    """The job once it has ended or the time is over; it is read again where the news did not tell how it ended."""
+    await waiter.ended(wait_s)
+    if waiter.ending:
+        return contract.ended_json(job, waiter.ending)
+    return await in_db_thread(show, Job.objects.all(), job.pk)

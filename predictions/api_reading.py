@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -30,6 +30,19 @@ WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9}(?:\.\d{1,9})?)\"?\s*(?=$
 TAKEN = f"{JSON}, {CSV} and {FORM} are taken now"
 
 
+class Sent(Protocol):
+    """What is read of a request here, whichever door it came through. headers: asked for in lower case."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def body(self) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class TableRequest:
     """A file that is on its way, and what stands beside it. blocks: its bytes, to be read once."""
@@ -40,7 +53,7 @@ class TableRequest:
     blocks: Iterable[bytes]
 
 
-def vector_request(request: HttpRequest) -> Request:
+def vector_request(request: Sent) -> Request:
     """The body of /predict."""
     if request.content_type not in {JSON, ""}:
         raise UnsupportedType(f"The body is {_named(request.content_type)}; {JSON} is taken.")
@@ -52,7 +65,7 @@ def vector_request(request: HttpRequest) -> Request:
     return _with_key(request, asked)
 
 
-def rows_request(request: HttpRequest) -> Request:
+def rows_request(request: Sent) -> Request:
     """The JSON body of /batch-predict."""
     body = _json(request)
     if not isinstance(body, dict) or "inputs" not in body:
@@ -76,9 +89,9 @@ def table_request(request: HttpRequest) -> TableRequest:
     return TableRequest(card, wishes, str(file.name), file.chunks(BLOCK_BYTES))
 
 
-def keyed(request: HttpRequest, wishes: Wishes, *content: bytes) -> Wishes:
+def keyed(request: Sent, wishes: Wishes, *content: bytes) -> Wishes:
     """With the caller's idempotency key, if one was sent, and the hash of what was sent with it."""
-    key = request.headers.get("Idempotency-Key")
+    key = request.headers.get("idempotency-key")
     if key is None:
         return wishes
     if not KEY.fullmatch(key):
@@ -93,9 +106,9 @@ def choices_bytes(asked: TableRequest) -> bytes:
     return repr((asked.card.ref, asked.wishes.priority, asked.wishes.store, asked.wishes.on_bad_row)).encode()
 
 
-def preferred_wait_s(request: HttpRequest) -> float:
+def preferred_wait_s(request: Sent) -> float:
     """Prefer: wait=N, at most 60; what cannot be understood is ignored, as RFC 7240 asks."""
-    found = WAIT.search(request.headers.get("Prefer", ""))
+    found = WAIT.search(request.headers.get("prefer", ""))
     return min(float(found[1]), LONGEST_WAIT_S) if found else 0.0
 
 
@@ -117,11 +130,11 @@ def refuse_nul(values: Mapping[str, Any]) -> None:
             raise InvalidInput(f"{name[:40]!r} holds a NUL character; text without it is allowed.")
 
 
-def _with_key(request: HttpRequest, asked: Request) -> Request:
+def _with_key(request: Sent, asked: Request) -> Request:
     return replace(asked, wishes=keyed(request, asked.wishes, request.body))
 
 
-def _json(request: HttpRequest) -> object:
+def _json(request: Sent) -> object:
     """UTF-8, or UTF-16 with a mark."""
     body = _body(request)
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -132,7 +145,7 @@ def _json(request: HttpRequest) -> object:
     return parse_json(body.removeprefix(codecs.BOM_UTF8))
 
 
-def _body(request: HttpRequest) -> bytes:
+def _body(request: Sent) -> bytes:
     try:
         return request.body
     except RequestDataTooBig:

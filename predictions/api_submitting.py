@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
-from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from predictions import api_docs, api_reading, contract, submission, uploading
-from predictions.api_answers import Shown, accepted
-from predictions.api_finding import show, show_once_ended
+from predictions.api_answers import Answer, accepted, response
+from predictions.api_finding import show_ended, show_once_ended
 from predictions.api_schemas import JobOut
 from predictions.callers import user_of
 from predictions.db_threads import in_db_thread
+from predictions.group_commit import Accepted
+from predictions.json_bodies import Request
 from predictions.live import hub
 from predictions.models import Job, Upload, new_id
 from predictions.submission import Wishes
@@ -31,10 +32,7 @@ READ_INLINE_BYTES = 64 * 1024
 async def predict(request: HttpRequest) -> HttpResponse:
     """One vector becomes a job on the queue `realtime`."""
     asked = await _read(api_reading.vector_request, request)
-    assert asked.vector is not None
-    return await _submit(
-        request, partial(submission.submit_vector, user_of(request), asked.vector, asked.card, asked.wishes)
-    )
+    return response(await submit_vector(user_of(request), asked, api_reading.preferred_wait_s(request)))
 
 
 @router.post("/batch-predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.BATCH)
@@ -42,7 +40,7 @@ async def batch_predict(request: HttpRequest) -> HttpResponse:
     """Many vectors become one job on the queue `batch`: rows in JSON, or a CSV file."""
     receive = _receive_rows if request.content_type in {api_reading.JSON, ""} else _receive_table
     upload, wishes = await sync_to_async(receive)(request)
-    return await _submit(request, partial(_submit_batch, user_of(request), upload, wishes))
+    return await _submit_batch(request, upload, wishes)
 
 
 async def _read(read: Callable[[HttpRequest], T], request: HttpRequest) -> T:
@@ -53,22 +51,32 @@ async def _read(read: Callable[[HttpRequest], T], request: HttpRequest) -> T:
     return await asyncio.to_thread(read, request)
 
 
-async def _submit(request: HttpRequest, submit: Callable[..., tuple[Job, bool]]) -> HttpResponse:
+async def submit_vector(owner: Any, asked: Request, wait_s: float) -> Answer:
     """Whoever waits listens before the job is published, so that its end cannot be missed."""
-    wait_s, job_id = api_reading.preferred_wait_s(request), new_id()
+    assert asked.vector is not None
+    submit = partial(submission.submit_vector_soon, owner, asked.vector, asked.card, asked.wishes)
     if not wait_s:
-        return accepted(*await in_db_thread(_submit_and_show, partial(submit, job_id=job_id)))
+        return await _show_accepted(await submit(new_id(), wants_position=True))
+    job_id = new_id()
     with hub.expecting(job_id) as waiter:
-        job, is_replayed = await in_db_thread(submit, job_id=job_id)
-        if not is_replayed:
-            await waiter.ended(wait_s)
-            return accepted(await in_db_thread(show, Job.objects.all(), job_id), waited=True)
-    return accepted(await show_once_ended(Job.objects.all(), job.pk, wait_s), is_replayed, waited=True)
+        taken = await submit(job_id)
+        if not taken.is_replayed:
+            return accepted(await show_ended(taken.job, waiter, wait_s), waited=True)
+    return accepted(await show_once_ended(Job.objects.all(), taken.job.pk, wait_s), is_replayed=True, waited=True)
 
 
-def _submit_and_show(submit: Callable[[], tuple[Job, bool]]) -> tuple[Shown, bool]:
-    job, is_replayed = submit()
-    return contract.one_job_json(job), is_replayed
+async def _show_accepted(taken: Accepted) -> Answer:
+    """What was just written need not be read."""
+    if taken.is_replayed:
+        return accepted(await in_db_thread(contract.one_job_json, taken.job), is_replayed=True)
+    return accepted(contract.job_json(taken.job, position=taken.position))
+
+
+async def _submit_batch(request: HttpRequest, upload: Upload, wishes: Wishes) -> HttpResponse:
+    wait_s = api_reading.preferred_wait_s(request)
+    job, is_replayed = await in_db_thread(_submit_rows, user_of(request), upload, wishes)
+    shown = await show_once_ended(Job.objects.all(), job.pk, wait_s)
+    return response(accepted(shown, is_replayed, waited=bool(wait_s)))
 
 
 def _receive_rows(request: HttpRequest) -> tuple[Upload, Wishes]:
@@ -85,10 +93,10 @@ def _receive_table(request: HttpRequest) -> tuple[Upload, Wishes]:
     return upload, api_reading.keyed(request, asked.wishes, api_reading.choices_bytes(asked), upload.sha256.encode())
 
 
-def _submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID) -> tuple[Job, bool]:
+def _submit_rows(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
     """Whatever is refused now, or was accepted before, leaves nothing of this upload."""
     try:
-        job, is_replayed = submission.submit_batch(owner, upload, wishes, job_id)
+        job, is_replayed = submission.submit_batch(owner, upload, wishes)
     except BaseException:
         uploading.discard(upload)
         raise

@@ -16,3 +16,6 @@ class PredictionsConfig(AppConfig):
         super().import_models()
         for room in ROOMS_WITH_MODELS:
             import_module(f"predictions.{room}")
+
+    def ready(self) -> None:
+        import_module("predictions.key_changes")

@@ -10,7 +10,7 @@ from typing import Any, cast
 import redis
 from django.conf import settings
 
-from predictions.queues import PRIORITIES, QUEUES, band_key
+from predictions.queues import BANDS, QUEUES, band_key
 
 UNACKED = "unacked"
 UNACKED_INDEX = "unacked_index"
@@ -21,7 +21,7 @@ PAGE = 1_000
 
 @dataclass
 class Depth:
-    """One queue in Redis: messages waiting by our priority, and those delivered but not acknowledged."""
+    """One queue in Redis: messages waiting by our priority, both lanes of it together, and those delivered but not acknowledged."""
 
     waiting_by_priority: dict[int, int] = field(default_factory=dict)
     unacked: int = 0
@@ -39,16 +39,17 @@ def client() -> redis.Redis:
 
 def depths() -> dict[str, Depth]:
     """Depth of every queue, in one round trip. Raises redis.RedisError."""
-    places = [(queue, priority) for queue in QUEUES for priority in PRIORITIES]
+    places = [(queue, *band) for queue in QUEUES for band in BANDS]
     pipe = client().pipeline(transaction=False)
-    for queue, priority in places:
-        pipe.llen(band_key(queue, priority))
+    for place in places:
+        pipe.llen(band_key(*place))
     pipe.hvals(UNACKED)
     *lengths, unacked = pipe.execute()
     found = {queue: Depth() for queue in QUEUES}
-    for (queue, priority), length in zip(places, lengths, strict=True):
+    for (queue, priority, _), length in zip(places, lengths, strict=True):
         if length:
-            found[queue].waiting_by_priority[priority] = length
+            waiting = found[queue].waiting_by_priority
+            waiting[priority] = waiting.get(priority, 0) + length
     for entry in unacked:
         if (queue := _queue_of(entry)) in found:
             found[queue].unacked += 1
@@ -62,7 +63,7 @@ def _queue_of(entry: bytes) -> str:
 
 def waiting_ids(queue: str) -> list[str]:
     """The task ids of the messages that wait in a queue, most urgent first."""
-    bands = (_messages_in(band_key(queue, priority)) for priority in reversed(PRIORITIES))
+    bands = (_messages_in(band_key(queue, *band)) for band in BANDS)
     return [_task_id(json.loads(message)) for band in bands for message in reversed(band)]
 
 

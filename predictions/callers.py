@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -9,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja.security.base import AuthBase
 
-from predictions import keys
+from predictions import known_keys
 from predictions.db_threads import in_db_thread
 from predictions.errors import NotPermitted, NotSignedIn
 from predictions.models import Job, JobQuerySet
@@ -33,10 +34,10 @@ class ApiKey(AuthBase):
         scheme, _, key = given.strip().partition(" ")
         if scheme.lower() != "bearer":
             raise NotSignedIn(f"The Authorization header starts with {scheme[:20]!r}; 'Bearer <key>' is allowed.")
-        user = await in_db_thread(keys.user_of, key.strip())
+        user = known_keys.user_of(key.strip()) or await in_db_thread(known_keys.look_up, key.strip())
         if user is None:
             raise NotSignedIn(f"The API key is not known, is revoked, or its owner's account is closed. {HOW}")
-        return user
+        return copy(user)  # a user remembers the permissions that were asked for
 
     async def authenticate(self, request: HttpRequest) -> Any:
         """Its being async tells ninja to await the call."""

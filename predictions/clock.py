@@ -15,6 +15,12 @@ SQL = {
 }
 
 
+MOMENT_SQL = {
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{} seconds')",
+    "postgresql": "(statement_timestamp() + interval '{} seconds')",
+}
+
+
 class Clock(Func):
     """`now` for the ORM. Works in updates and filters: `lease_until__lt=Clock()`, `Clock() + 9.0`."""
 
@@ -27,6 +33,11 @@ class Clock(Func):
 def now_sql() -> str:
     """`now` for plain SQL."""
     return SQL[connection.vendor]
+
+
+def moment_sql(after_s: int = 0) -> str:
+    """`now`, or so much later, for plain SQL with parameters, as a time that people read: what Django's `Now()` gives."""
+    return MOMENT_SQL[connection.vendor].format(after_s)
 
 
 def now_s() -> float:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import QueryDict
 
-from predictions import model_cards, uploading, waiting
+from predictions import fairness, model_cards, uploading, waiting
 from predictions.errors import Refused, UnknownModel
 from predictions.forms import URGENCIES, card_of
 from predictions.model_cards import ModelCard
@@ -33,7 +33,7 @@ class Filled:
     problem: Refused | None = None
 
 
-def compose_context(card: ModelCard | None, filled: Filled, draft: Upload | None = None) -> dict[str, Any]:
+def compose_context(card: ModelCard | None, viewer: Any, filled: Filled, draft: Upload | None = None) -> dict[str, Any]:
     """For `_compose.html`. card None: no model is registered yet."""
     if card is None:
         return {"card": None, "faults": model_cards.faults()}
@@ -45,14 +45,20 @@ def compose_context(card: ModelCard | None, filled: Filled, draft: Upload | None
         "texts": {"vector": vector_text(filled.vector, card), **filled.texts},
         "problem": filled.problem,
         "most_bytes": settings.MAX_UPLOAD_BYTES,
-        **standing_context(card),
+        **standing_context(card, viewer),
         **(draft_context(draft) if draft else {}),
     }
 
 
-def standing_context(card: ModelCard) -> dict[str, Any]:
-    """For `_standing.html`: the model's chip, and what each urgency would mean now."""
-    return {"card": card, "readiness": readiness(card), "realtime": _urgencies(REALTIME), "batch": _urgencies(BATCH)}
+def standing_context(card: ModelCard, viewer: Any) -> dict[str, Any]:
+    """For `_standing.html`: the model's chip, and what each urgency would mean to the viewer now."""
+    lane = fairness.lane_of([viewer.pk])[viewer.pk]
+    return {
+        "card": card,
+        "readiness": readiness(card),
+        "realtime": _urgencies(REALTIME, lane),
+        "batch": _urgencies(BATCH),
+    }
 
 
 def draft_context(draft: Upload) -> dict[str, Any]:
@@ -126,8 +132,8 @@ def _example(card: ModelCard | None, number: str) -> list[float] | None:
     return list(card.examples[int(number)]["vector"])
 
 
-def _urgencies(queue: str) -> list[dict[str, Any]]:
-    outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES])
+def _urgencies(queue: str, lane: int = fairness.FRONT) -> list[dict[str, Any]]:
+    outlook = waiting.outlook(queue, [urgency.priority for urgency in URGENCIES], lane)
     return [
         {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority])} for each in URGENCIES
     ]

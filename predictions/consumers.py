@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +14,15 @@ from django.template.loader import render_to_string
 from predictions import contract, pages, submit_page
 from predictions.job_list import HEAVY, JobList
 from predictions.live import hub
-from predictions.live.socket import NOT_FOUND, Closed, LiveSocket, Message, Screen
+from predictions.live.screen import NOT_FOUND, Closed, Message, Screen
+from predictions.live.socket import LiveSocket
 from predictions.models import OPEN, Job, JobQuerySet
 
 SHOWN = 50
+MOST_ROWS = 200  # at once; a page gathers no more
+REMEMBERED = 1_000
+COUNTS_EVERY_S = 0.25
+COUNTS_REST = 20.0
 
 
 class JobSocket(LiveSocket):
@@ -42,11 +49,21 @@ class JobsScreen(Screen):
         super().__init__(viewer, query)
         self.is_json = query.get("format") == "json"
 
+    def all_jobs(self) -> JobQuerySet:
+        return Job.objects.select_related("owner", "upload")
+
     def visible(self) -> JobQuerySet:
-        return Job.objects.of(self.viewer).select_related("owner", "upload")
+        return self.all_jobs().of(self.viewer)
 
     def after(self, ids: Sequence[UUID]) -> Sequence[Message]:
-        return self.messages(self.visible().filter(pk__in=ids))
+        return self.messages(self.visible_of(ids))
+
+    def visible_of(self, ids: Sequence[UUID]) -> list[Job]:
+        """By the primary key alone: asked for the owner too, SQLite reads through all that the owner has."""
+        return [job for job in self.all_jobs().filter(pk__in=ids) if self.may_see(job)]
+
+    def may_see(self, job: Job) -> bool:
+        return bool(self.viewer.is_staff or job.owner_id == self.viewer.pk)
 
     def messages(self, jobs: Iterable[Job]) -> Sequence[Message]:
         oldest_first = sorted(jobs, key=lambda job: job.pk)
@@ -84,26 +101,72 @@ class ListScreen(JobsScreen):
     def __init__(self, viewer: Any, query: dict[str, str]) -> None:
         super().__init__(viewer, query)
         self.audience = hub.ALL if viewer.is_staff else hub.owner_audience(viewer.pk)
-        self._versions: dict[UUID, int] = {}
+        self._list = JobList(viewer, query)
+        self._said: dict[UUID, int] = {}
+        self._counts_at = 0.0
 
-    def visible(self) -> JobQuerySet:
-        return super().visible() if self.is_json else super().visible().defer(*HEAVY)
+    @property
+    def seen_by(self) -> Hashable:
+        """All of the staff see the same list."""
+        return self.audience
+
+    def all_jobs(self) -> JobQuerySet:
+        return super().all_jobs() if self.is_json else Job.objects.select_related("owner").defer(*HEAVY)
 
     def first(self) -> Sequence[Message]:
-        return self.messages(self._page())
+        jobs = self._page()
+        self._said = self._said or _versions(jobs)
+        return self._both(jobs)
+
+    def after(self, ids: Sequence[UUID]) -> Sequence[Message]:
+        """Where very much changes at once, pages show what they begin with; all of it nobody could read."""
+        if len(ids) > MOST_ROWS and not self.is_json:
+            return self.later()
+        jobs = self.visible_of(ids)
+        self._say(jobs)
+        if self.is_json:
+            return self.messages(jobs)
+        if time.monotonic() >= self._counts_at:
+            return self._both(jobs)
+        self.owes_at = self._counts_at
+        return self.messages(jobs)
 
     def later(self) -> Sequence[Message]:
-        return self.messages(job for job in self._page() if self._versions.get(job.pk) != job.version)
+        page = self._page()
+        jobs = [job for job in page if self._said.get(job.pk) != job.version]
+        self._said = _versions(page)
+        return self._both(jobs)
+
+    def owed(self) -> Sequence[Message]:
+        return [self._counts()]
 
     def html_messages(self, jobs: list[Job]) -> Sequence[Message]:
-        rows = [_html("rows", "predictions/_job_rows_live.html", pages.rows_context(jobs, self.viewer))] if jobs else []
-        counts = pages.counts_context(self.viewer, self.query)
-        return [*rows, _html("counts", "predictions/_job_counts.html", counts)]
+        context = pages.rows_context(jobs, self.viewer)
+        return [Message("", render_to_string("predictions/_job_rows_live.html", context))] if jobs else []
+
+    def _both(self, jobs: list[Job]) -> Sequence[Message]:
+        rows = self.messages(jobs)
+        return rows if self.is_json else [*rows, self._counts()]
+
+    def _counts(self) -> Message:
+        began = time.monotonic()
+        message = _html("counts", "predictions/_job_counts.html", pages.counts_of(self._list))
+        self._counts_at = time.monotonic() + max(COUNTS_EVERY_S, COUNTS_REST * (time.monotonic() - began))
+        self.owes_at = math.inf
+        return message
 
     def _page(self) -> list[Job]:
-        jobs, _ = JobList(self.viewer, self.query).page()
-        self._versions = {job.pk: job.version for job in jobs}
+        jobs, _ = self._list.page()
         return jobs
+
+    def _say(self, jobs: Iterable[Job]) -> None:
+        self._said |= _versions(jobs)
+        while len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
+
+
+def _versions(jobs: Iterable[Job]) -> dict[UUID, int]:
+    return {job.pk: job.version for job in jobs}
 
 
 class SubmitScreen(JobsScreen):
@@ -116,7 +179,10 @@ class SubmitScreen(JobsScreen):
         self.audience = hub.owner_audience(viewer.pk)
 
     def visible(self) -> JobQuerySet:
-        return super().visible().filter(owner=self.viewer)
+        return self.all_jobs().filter(owner=self.viewer)
+
+    def may_see(self, job: Job) -> bool:
+        return bool(job.owner_id == self.viewer.pk)
 
     def first(self) -> Sequence[Message]:
         return self.messages(self._last())

@@ -49,6 +49,12 @@ def job_json(job: Job, result: Any = None, position: Position | None = None) -> 
     return body
 
 
+def ended_json(job: Job, ending: dict[str, Any]) -> dict[str, Any]:
+    """A vector job that has ended since it was read. ending: the fields that are other than they were, as the news told them."""
+    body = job_json(job) | ending
+    return body | {"result": body.get("result")} if body["status"] == State.SUCCEEDED else body
+
+
 def jobs_json(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Many jobs, with their predictions and places read at once."""
     results, positions = predictions_of(jobs), waiting.positions(jobs)

@@ -26,6 +26,11 @@ async def in_db_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
     return await _in(_threads, partial(function, *args, **kwargs))
 
 
+def begin_in_db_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
+    """For what nobody waits for."""
+    _threads.submit(_run, partial(function, *args, **kwargs))
+
+
 async def in_broker_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """For what also asks Redis: where it hangs, they wait for it and hold up nobody else (seen: submits of 4 s)."""
     return await _in(_broker_threads, partial(function, *args, **kwargs))

@@ -14,12 +14,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from celery import current_app
-from django.db import connection, transaction
+import redis
+from django.conf import settings
+from django.db import connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from predictions import confirmations
 from predictions.clock import Clock
+from predictions.confirmations import Sent
+from predictions.envelopes import envelope
 from predictions.models import Chunk, Job, State, utc_now
-from predictions.queues import transport_priority
+from predictions.queues import band_key, transport_priority
 
 log = logging.getLogger(__name__)
 PREDICT = "predictions.predict"
@@ -28,7 +34,8 @@ SCORE_CHUNK = "predictions.score_chunk"
 STEWARD_AFTER_S = 2.0
 TOO_OLD_S = 1.0
 AGAIN_AFTER_S = 30.0
-CONFIRM_EVERY_S = 0.2
+# Even what was sent a second late is confirmed before the steward may publish it.
+CONFIRM_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,21 +47,35 @@ class Message:
     task_id: str
     queue: str
     priority: int
+    lane: int
     job_id: UUID
     chunk_id: int | None
     attempt: int
     made: float = field(default_factory=time.monotonic)
 
+    @property
+    def band_key(self) -> str:
+        return band_key(self.queue, self.priority, self.lane)
+
+    def envelope(self) -> bytes:
+        band = transport_priority(self.priority, self.lane)
+        return envelope(self.name, self.args, self.task_id, str(self.job_id), self.queue, band)
+
+    def sent(self, at: datetime) -> Sent:
+        return Sent(self.job_id, self.chunk_id, self.attempt, at)
+
 
 def for_job(job: Job) -> Message:
     args = (job.vector, job.model)
-    return Message(PREDICT, args, str(job.id), job.queue, job.priority, job.id, None, job.attempt)
+    return Message(PREDICT, args, str(job.id), job.queue, job.priority, job.lane, job.id, None, job.attempt)
 
 
 def for_chunk(job: Job, chunk: Chunk) -> Message:
     """Names (job, chunk, attempt): a duplicate finds the attempt gone and sends nothing."""
     args = (str(job.id), chunk.pk, chunk.attempt, job.model)
-    return Message(SCORE_CHUNK, args, task_id_of(chunk), job.queue, job.priority, job.id, chunk.pk, chunk.attempt)
+    return Message(
+        SCORE_CHUNK, args, task_id_of(chunk), job.queue, job.priority, job.lane, job.id, chunk.pk, chunk.attempt
+    )
 
 
 def task_id_of(chunk: Chunk) -> str:
@@ -66,49 +87,49 @@ class Sender:
     """One connection to the broker. Belongs to one thread."""
 
     def __init__(self) -> None:
-        self._connection: Any = None
+        self._client: redis.Redis | None = None
 
     def send(self, messages: Sequence[Message]) -> list[Message]:
-        """Publish in order; returns those that the broker took. It stops at the first that fails."""
-        sent: list[Message] = []
+        """Publish in order, all or none; returns those that the broker took. After a time-out it may have taken others."""
         try:
-            producer = self._producer()
-            for message in messages:
-                self._publish(producer, message)
-                sent.append(message)
+            self._push(messages)
         except Exception as error:  # whatever the broker does, the rows are still there
-            log.warning("%d of %d messages were not published: %s", len(messages) - len(sent), len(messages), error)
+            log.warning("%d messages were not published: %s", len(messages), error)
             self.close()
-        return sent
+            return []
+        return list(messages)
 
     def close(self) -> None:
-        broken, self._connection = self._connection, None
+        broken, self._client = self._client, None
         if broken is not None:
             with suppress(Exception):  # it is broken already
-                broken.collect(socket_timeout=0.1)
+                broken.close()
 
-    def _producer(self) -> Any:
-        if self._connection is None:
-            self._connection = current_app.connection_for_write(
-                transport_options={"max_retries": 1, "interval_start": 0}
-            )
-        return current_app.amqp.Producer(self._connection, auto_declare=False)
+    def _push(self, messages: Sequence[Message]) -> None:
+        """One command a band, and more than one in a transaction: a full Redis takes all or refuses all."""
+        bands: dict[str, list[bytes]] = {}
+        for message in messages:
+            bands.setdefault(message.band_key, []).append(message.envelope())
+        if len(bands) == 1:
+            ((key, envelopes),) = bands.items()
+            self._connected().lpush(key, *envelopes)
+        elif bands:
+            pipe = self._connected().pipeline(transaction=True)
+            for key, envelopes in bands.items():
+                pipe.lpush(key, *envelopes)
+            pipe.execute()
 
-    @staticmethod
-    def _publish(producer: Any, message: Message) -> None:
-        current_app.send_task(
-            message.name,
-            args=message.args,
-            task_id=message.task_id,
-            queue=message.queue,
-            priority=transport_priority(message.priority),
-            producer=producer,
-            retry=False,
-            ignore_result=True,
-            root_id=str(message.job_id),  # whoever meets a message alone can tell its job
-            argsrepr="(…)",  # the repr of a vector costs more than its insert (facts 12)
-            kwargsrepr="{}",
-        )
+    def _connected(self) -> redis.Redis:
+        if self._client is None:
+            self._client = redis.Redis.from_url(settings.REDIS_URL, single_connection_client=True, **_patience())
+        return self._client
+
+
+def _patience() -> dict[str, Any]:
+    """As long as Celery waits for the same broker. A connection that Redis has closed is made anew once, a frozen one never."""
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    waits = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "health_check_interval")}
+    return {**waits, "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,))}
 
 
 def give_back(messages: Sequence[Message]) -> None:
@@ -124,56 +145,40 @@ def give_back(messages: Sequence[Message]) -> None:
         rows.filter(attempt=message.attempt, publish_at__isnull=False).update(publish_at=Clock())
 
 
-def confirm(messages: Sequence[Message], sent_at: datetime) -> None:
-    """These were sent: the steward need not, unless the row has been claimed and has come back since."""
-    with transaction.atomic(savepoint=False):
-        _lock_jobs(messages)
-        Job.objects.filter(pk__in={message.job_id for message in messages}, published=None).update(published=sent_at)
-        for attempt in {message.attempt for message in messages}:
-            _confirm_attempt([message for message in messages if message.attempt == attempt], attempt)
-
-
-def _lock_jobs(messages: Iterable[Message]) -> None:
-    """In the order of ids, before any is changed; their chunks are locked under them. SQLite has one writer."""
-    if connection.features.has_select_for_update:
-        rows = Job.objects.select_for_update().filter(pk__in={message.job_id for message in messages})
-        list(rows.order_by("pk").values_list("pk"))
-
-
-def _confirm_attempt(sent: Sequence[Message], attempt: int) -> None:
-    """A row that was postponed meanwhile keeps its time."""
-    jobs = [message.job_id for message in sent if message.chunk_id is None]
-    chunks = [message.chunk_id for message in sent if message.chunk_id is not None]
-    Job.objects.filter(pk__in=jobs, state=State.QUEUED, attempt=attempt, run_after__lte=Clock()).update(publish_at=None)
-    reserved = Chunk.objects.filter(pk__in=chunks, state=Chunk.State.RESERVED, attempt=attempt)
-    reserved.filter(job__run_after__lte=Clock()).update(publish_at=None)
+def confirm(messages: Iterable[Message], sent_at: datetime) -> None:
+    """These were sent: the steward need not."""
+    confirmations.confirm([message.sent(sent_at) for message in messages])
 
 
 class Publisher:
     """Publishes from a thread of its own, so that a request never waits for the broker."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()
         self._pid = 0
         self._lock = threading.Lock()
 
     def publish_soon(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self._waiting.put(message)
+        self._waiting.put(messages)
+        if self._pid != os.getpid():
+            self._start()
+
+    def _start(self) -> None:
+        """Anew in a process that was forked: threads stay behind."""
         with self._lock:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
     def _run(self) -> None:
-        sender, unconfirmed = Sender(), list[tuple[list[Message], datetime]]()
+        sender, unconfirmed = Sender(), list[Sent]()
         confirm_at = 0.0
         while True:
             fresh = self._gather(CONFIRM_EVERY_S if unconfirmed else None)
             if fresh:
                 confirm_at = confirm_at if unconfirmed else time.monotonic() + CONFIRM_EVERY_S
                 sent_at = utc_now()
-                unconfirmed.append((sender.send(fresh), sent_at))
+                unconfirmed += [message.sent(sent_at) for message in sender.send(fresh)]
             if unconfirmed and time.monotonic() >= confirm_at:
                 self._confirm(unconfirmed)
                 unconfirmed = []
@@ -181,22 +186,19 @@ class Publisher:
     def _gather(self, wait_s: float | None) -> list[Message]:
         """What waits, without what is too old: the steward publishes that."""
         try:
-            messages = [self._waiting.get(timeout=wait_s)]
+            messages = [*self._waiting.get(timeout=wait_s)]
         except queue.Empty:
             return []
         while not self._waiting.empty():
-            messages.append(self._waiting.get())
+            messages += self._waiting.get()
         now = time.monotonic()
         return [message for message in messages if now - message.made < TOO_OLD_S]
 
     @staticmethod
-    def _confirm(groups: list[tuple[list[Message], datetime]]) -> None:
+    def _confirm(sent: list[Sent]) -> None:
         """Gathered, because a commit for each would cost more than the publish."""
         try:
-            with transaction.atomic():
-                _lock_jobs(message for messages, _ in groups for message in messages)
-                for messages, sent_at in groups:
-                    confirm(messages, sent_at)
+            confirmations.confirm(sent)
         except Exception as error:  # unconfirmed rows are published twice at worst, which is harmless
             log.warning("Publishes could not be confirmed: %s", error)
             connection.close()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, models
+from django.dispatch import Signal
 
 from predictions.models import utc_now
 
 log = logging.getLogger(__name__)
 PREFIX = "idk_"
 NOTED_EVERY = timedelta(minutes=1)
+revoked = Signal()
 
 
 class ApiKey(models.Model):
@@ -48,23 +50,26 @@ def hash_of(plain: str) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
+def find(plain: str) -> ApiKey | None:
+    """The living key of an active user, with its owner."""
+    living = ApiKey.objects.select_related("owner").filter(revoked=None, owner__is_active=True)
+    return living.filter(key_hash=hash_of(plain)).first()
+
+
 def user_of(plain: str) -> AbstractBaseUser | None:
-    """The active user whose living key this is, or None; its use is noted once a minute."""
-    key = (
-        ApiKey.objects.select_related("owner")
-        .filter(key_hash=hash_of(plain), revoked=None, owner__is_active=True)
-        .first()
-    )
+    """The active user whose living key this is, or None; its use is noted."""
+    key = find(plain)
     if key is None:
         return None
-    now = utc_now()
-    if key.last_used is None or now - key.last_used > NOTED_EVERY:
-        _note_use(key, now)
+    note_use(key)
     return key.owner
 
 
-def _note_use(key: ApiKey, now: datetime) -> None:
-    """A database that takes no writes, such as one on a full disk, can still be read."""
+def note_use(key: ApiKey) -> None:
+    """Once a minute. A database that takes no writes, such as one on a full disk, can still be read."""
+    now = utc_now()
+    if key.last_used and now - key.last_used <= NOTED_EVERY:
+        return
     try:
         ApiKey.objects.filter(pk=key.pk).update(last_used=now)
     except OperationalError as error:
@@ -72,4 +77,6 @@ def _note_use(key: ApiKey, now: datetime) -> None:
 
 
 def revoke(owner: Any, key_id: int) -> bool:
-    return ApiKey.objects.filter(pk=key_id, owner=owner, revoked=None).update(revoked=utc_now()) == 1
+    has_revoked = ApiKey.objects.filter(pk=key_id, owner=owner, revoked=None).update(revoked=utc_now()) == 1
+    revoked.send(ApiKey)
+    return has_revoked

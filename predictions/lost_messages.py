@@ -91,5 +91,5 @@ def _not_in_redis(queue: str) -> list[Any]:
 
 def _likely_lost(queue: str, lacking: int) -> list[Any]:
     """A worker that dies takes along what goes first."""
-    urgency = "-priority" if queue == REALTIME else "-job__priority"
-    return list(_sent(queue).only(*NAMED_BY[queue]).order_by(urgency, "pk")[: min(lacking, AT_ONCE)])
+    urgency = ("-priority", "lane") if queue == REALTIME else ("-job__priority", "job__lane")
+    return list(_sent(queue).only(*NAMED_BY[queue]).order_by(*urgency, "pk")[: min(lacking, AT_ONCE)])

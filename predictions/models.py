@@ -118,6 +118,10 @@ class Job(models.Model):
     model = models.CharField(max_length=120, help_text="name@version")
     queue = models.CharField(max_length=16)
     priority = models.PositiveSmallIntegerField()
+    # db_default: a web or worker of the release before may still write rows.
+    lane = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="1: behind the others of its priority, because its owner had many waiting"
+    )
     source = models.CharField(max_length=3, default="api", choices={"web": "the web", "api": "the API"})
     store = models.BooleanField(default=True, help_text="false: no result is kept, only that the job ran")
     on_bad_row = models.CharField(max_length=6, default="reject")
@@ -133,6 +137,7 @@ class Job(models.Model):
     crashes = models.PositiveSmallIntegerField(default=0)
     retries = models.PositiveSmallIntegerField(default=0)
     worker = models.CharField(max_length=120, blank=True)
+    micro_batch = models.PositiveSmallIntegerField(null=True, help_text="vectors that were scored with it in one pass")
     # Seconds of the database's clock.
     lease_until = models.FloatField(null=True)
     publish_at = models.FloatField(null=True, help_text="when the steward may publish it; null: its message was sent")
@@ -174,6 +179,7 @@ class Job(models.Model):
             models.Index(fields=["publish_at"], name="job_due", condition=Q(state="queued")),
             models.Index(fields=["lease_until"], name="job_lapsed", condition=Q(state="running")),
             models.Index(fields=["queue", "priority", "id"], name="job_waiting", condition=Q(state="queued")),
+            models.Index(fields=["owner"], name="job_waiting_of_owner", condition=Q(state="queued")),
             models.Index(fields=["expires"], name="job_expiring", condition=Q(expires__isnull=False)),
             models.Index(
                 fields=["removed"], name="job_files_to_delete", condition=Q(removed__isnull=False, files_removed=False)
@@ -258,6 +264,11 @@ class Event(models.Model):
 def utc_now() -> datetime:
     """For the times that people read; never for a lease."""
     return datetime.now(UTC)
+
+
+def time_of(moment: datetime | None) -> str | None:
+    """As people and programs are told it: RFC 3339, UTC, to the millisecond."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def note(job: Job, text: str) -> None:

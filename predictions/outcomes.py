@@ -1,38 +1,31 @@
-"""Ends jobs: the state and its TaskResult row in one transaction. Alone touches django-celery-results."""
+"""Ends jobs: the state and its TaskResult row in one transaction. With task_results.py, alone touches django-celery-results."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, CharField, Value, When
 from django.db.models.functions import Now
 from django_celery_results.models import TaskResult
 
+from predictions import clock, task_results
+from predictions.leases import VectorClaim
 from predictions.live import say
-from predictions.models import Job, Kind, State, utc_now
+from predictions.models import Job, Kind, State, time_of, utc_now
+from predictions.row_locks import db_id, jobs_sql
 
-CELERY_STATUS = {State.SUCCEEDED: "SUCCESS", State.FAILED: "FAILURE", State.REVOKED: "REVOKED"}
-TASK_NAME = {Kind.REALTIME: "predictions.predict", Kind.BATCH: "predictions.score_chunk"}
-UPSERTED = [
-    "status",
-    "result",
-    "traceback",
-    "worker",
-    "task_name",
-    "content_type",
-    "content_encoding",
-    "meta",
-    "date_started",
-    "date_done",
-]
+MOST_TOLD_BYTES = 4096
+REVOKED = {"exc_type": "TaskRevokedError", "exc_message": ["revoked"], "exc_module": "celery.exceptions"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +59,88 @@ def finish(job_id: UUID, attempt: int, ending: Ending, **changes: Any) -> State 
             _record_finish(job, ending)
     say.jobs_changed([job_id])
     return State(job.state)
+
+
+def succeed_together(scored: Sequence[tuple[VectorClaim, Any]]) -> set[UUID]:
+    """`finish` for vector jobs, each with its prediction, that were scored in one pass: one transaction and one hint.
+
+    Returns those that this has ended; `finish` says why another was not. Raises IntegrityError or DataError where a row
+    cannot be written, and then none is.
+    """
+    ended: list[EndedTogether] = []
+    with transaction.atomic():
+        for attempt, same in groupby(sorted(scored, key=_attempt_of), key=_attempt_of):
+            ended += _end_together(attempt, list(same), len(scored))
+        task_results.write(map(_task_result, ended))
+    say.news([each.news() for each in ended])
+    return {each.claim.job_id for each in ended}
+
+
+def _attempt_of(scored: tuple[VectorClaim, Any]) -> int:
+    return scored[0].attempt
+
+
+@dataclass(slots=True)
+class EndedTogether:
+    """finished, expires: as the database keeps times."""
+
+    claim: VectorClaim
+    prediction: Any
+    state: State
+    version: int
+    finished: Any
+    expires: Any
+
+    def result(self) -> Any:
+        """What is kept of the prediction."""
+        return self.prediction if self.claim.store and self.state == State.SUCCEEDED else None
+
+    def news(self) -> list[Any]:
+        """With the end itself, so that whoever waits for it need not ask the database."""
+        ending = {
+            "status": str(self.state),
+            "started": _time_told(self.claim.started),
+            "finished": _time_told(self.finished),
+            "expires": _time_told(self.expires),
+            "attempt": self.claim.attempt,
+            "progress": {"done": 1, "total": 1},
+            "error": None,
+        }
+        if self.state == State.SUCCEEDED:
+            ending["result"] = self.result()
+        return [str(self.claim.job_id), self.version, self.claim.owner_id, str(self.state), 1, _if_small(ending)]
+
+
+def _end_together(attempt: int, scored: list[tuple[VectorClaim, Any]], micro_batch: int) -> list[EndedTogether]:
+    """Plain SQL: an UPDATE that gives back what it wrote (docs/performance.md)."""
+    by_id = {db_id(claim.job_id): (claim, prediction) for claim, prediction in scored}
+    sql = f"""UPDATE predictions_job
+        SET state = CASE WHEN revoke_requested THEN 'revoked' ELSE 'succeeded' END, finished = {clock.moment_sql()},
+            expires = {clock.moment_sql(settings.RESULT_EXPIRES)}, lease_until = NULL, publish_at = NULL, done = 1,
+            micro_batch = %s, version = version + 1
+        WHERE {jobs_sql(len(by_id))} AND state = 'running' AND attempt = %s
+        RETURNING id, state, version, finished, expires"""  # noqa: S608  our own names and marks
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [micro_batch, *by_id, attempt])
+        rows = cursor.fetchall()
+    return [EndedTogether(*by_id[key], State(state), *rest) for key, state, *rest in rows]
+
+
+def _task_result(ended: EndedTogether) -> tuple[Any, ...]:
+    claim, state = ended.claim, ended.state
+    result = ended.result() if state == State.SUCCEEDED else REVOKED
+    times = claim.started, claim.created, ended.finished
+    return task_results.row(claim.job_id, Kind.REALTIME, state, result, claim.worker, times)
+
+
+def _time_told(moment: Any) -> str | None:
+    """A time as the database keeps it, as `time_of` tells it. SQLite keeps text of that order."""
+    return f"{moment[:10]}T{moment[11:23]}Z" if isinstance(moment, str) else time_of(moment)
+
+
+def _if_small(ending: dict[str, Any]) -> dict[str, Any] | None:
+    """A hint is no place for a thousand labels."""
+    return ending if len(orjson.dumps(ending)) <= MOST_TOLD_BYTES else None
 
 
 def _was_ended_so(job: Job, attempt: int, ending: Ending) -> bool:
@@ -102,26 +177,14 @@ def _ended(ending: Ending) -> dict[str, Any]:
 
 
 def record(jobs: Iterable[Job], ending: Ending) -> None:
-    """One TaskResult a job. A row that a stray `control.revoke` or Flower left is overwritten; ours is written once."""
-    rows = [_row(job, ending) for job in jobs]
-    TaskResult.objects.bulk_create(rows, update_conflicts=True, unique_fields=["task_id"], update_fields=UPSERTED)
+    """One TaskResult a job, inside the caller's transaction."""
+    task_results.write(_row(job, ending) for job in jobs)
 
 
-def _row(job: Job, ending: Ending) -> TaskResult:
-    return TaskResult(
-        task_id=str(job.pk),
-        task_name=TASK_NAME[Kind(job.kind)],
-        status=CELERY_STATUS[ending.state],
-        result=json.dumps(_celery_result(job, ending)),
-        traceback=ending.traceback,
-        worker=job.worker or None,
-        content_type="application/json",
-        content_encoding="utf-8",
-        meta=json.dumps({"children": []}),
-        date_started=job.started,
-        date_created=job.created,
-        date_done=utc_now(),
-    )
+def _row(job: Job, ending: Ending) -> tuple[Any, ...]:
+    times = map(task_results.adapted, (job.started, job.created, job.finished or utc_now()))
+    result = _celery_result(job, ending)
+    return task_results.row(job.pk, Kind(job.kind), ending.state, result, job.worker, tuple(times), ending.traceback)
 
 
 def _celery_result(job: Job, ending: Ending) -> Any:
@@ -131,7 +194,7 @@ def _celery_result(job: Job, ending: Ending) -> Any:
     if ending.state == State.FAILED:
         message = (ending.error or {}).get("message", "failed")
         return {"exc_type": "Refused", "exc_message": [message], "exc_module": "predictions.errors"}
-    return {"exc_type": "TaskRevokedError", "exc_message": ["revoked"], "exc_module": "celery.exceptions"}
+    return REVOKED
 
 
 def results_of(job_ids: Iterable[UUID]) -> dict[UUID, Any]:

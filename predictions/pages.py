@@ -69,12 +69,8 @@ def rows_context(jobs: Iterable[Job], viewer: Any) -> dict[str, Any]:
     return {"jobs": sorted(jobs, key=lambda job: job.pk), "viewer": viewer}
 
 
-def counts_context(viewer: Any, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The numbers on the list's status chips. filters: the list's query, where it is filtered."""
-    return counts_of(JobList(viewer, filters or {}))
-
-
 def counts_of(shown: JobList) -> dict[str, Any]:
+    """The numbers on the list's status chips."""
     counts = [{**asdict(count), "query": shown.query(status=count.status, before="")} for count in shown.counts()]
     return {"counts": counts, "counts_of": shown.counts_of}
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from django.http import HttpResponse
 
-from predictions.errors import Refused
+from predictions.errors import Internal, Refused
+from predictions.unavailable import unavailable_for
 
+log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -43,3 +46,14 @@ def problem(refused: Refused) -> HttpResponse:
     """With its Content-Length: what is refused early passes no middleware that would add it."""
     body = problem_bytes(refused)
     return HttpResponse(body, status=refused.status, headers=headers_of(refused) | {"Content-Length": str(len(body))})
+
+
+def refusal_for(error: Exception, method: str | None, path: str) -> Refused:
+    """What is told of any error that a request met; what is our fault is logged."""
+    if isinstance(error, Refused):
+        return error
+    if unavailable := unavailable_for(error):
+        log.warning("%s %s: %s %s", method, path, unavailable.detail, error)
+        return unavailable
+    log.error("%s %s failed", method, path, exc_info=error)
+    return Internal("The request could not be answered because of a fault on our side; it has been logged.")

@@ -10,25 +10,34 @@ QUEUES = (REALTIME, BATCH, DEFAULT)
 MOST_URGENT = 9
 PRIORITIES = range(MOST_URGENT + 1)
 DEFAULT_PRIORITY = {REALTIME: 9, BATCH: 1}
+# Within a priority: those of owners who have many waiting go behind the others (fairness.py).
+LANES = (0, 1)
 
-# On Redis the lowest number is taken first (facts 1), so 9 is told as 0; one band for each priority.
-TRANSPORT_BANDS = list(PRIORITIES)
+# (priority, lane), the most urgent first: where one stands here is its band, and Redis is asked for the lowest first (facts 1).
+BANDS = [(priority, lane) for priority in reversed(PRIORITIES) for lane in LANES]
+TRANSPORT_BANDS = list(range(len(BANDS)))
 BAND_SEPARATOR = "\x06\x16"
 
 
-def transport_priority(priority: int) -> int:
-    """What Celery's `priority` must be so that 9 goes first. priority: 0 to 9."""
-    return MOST_URGENT - priority
+def transport_priority(priority: int, lane: int) -> int:
+    """What Celery's `priority` must be so that 9 goes first. priority: 0 to 9; lane: 0 or 1."""
+    return len(LANES) * (MOST_URGENT - priority) + lane
 
 
-def band_key(queue: str, priority: int) -> str:
-    """The Redis list in which messages of this queue and priority wait. Source: kombu's redis.Channel._q_for_pri."""
-    band = transport_priority(priority)
+def band_key(queue: str, priority: int, lane: int) -> str:
+    """The Redis list in which such messages of this queue wait. Source: kombu's redis.Channel._q_for_pri."""
+    band = transport_priority(priority, lane)
     return f"{queue}{BAND_SEPARATOR}{band}" if band else queue
+
+
+# What `--pool=custom` means to Celery; it must be in the environment before celery starts (facts 64).
+POOL_VARIABLE = "CELERY_CUSTOM_WORKER_POOL"
+POOL = "predictions.worker.pool:ModelPool"
 
 
 def start_command(queue: str) -> str:
     """What an operator types to serve this queue."""
     served = "batch,default" if queue in {BATCH, DEFAULT} else queue
     name = BATCH if queue in {BATCH, DEFAULT} else queue
-    return f".venv/bin/celery -A inference_site worker --pool=solo -Q {served} -n {name}2@%h"
+    worker = f".venv/bin/celery -A inference_site worker --pool=custom -Q {served} -n {name}2@%h"
+    return f"{POOL_VARIABLE}={POOL} {worker}"

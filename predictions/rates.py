@@ -15,10 +15,15 @@ NOT_ASKED_FOR_S = 10.0
 _ask_again_at = 0.0
 
 
+def are_limited() -> bool:
+    """False where `check` has nothing to ask of Redis."""
+    return settings.RATE_LIMIT is not None and time.monotonic() >= _ask_again_at
+
+
 def check(user_id: int) -> None:
     """Raises TooMany past RATE_LIMIT, with the seconds until the window ends."""
     global _ask_again_at
-    if settings.RATE_LIMIT is None or time.monotonic() < _ask_again_at:
+    if not are_limited():
         return
     most, window_s = settings.RATE_LIMIT
     now = time.time()

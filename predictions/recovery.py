@@ -80,8 +80,8 @@ def _send(sender: dispatch.Sender, messages: list[dispatch.Message]) -> int:
 
 
 def _take_due_jobs() -> list[dispatch.Message]:
-    taken = _take(Job.objects.due().order_by("-priority", "pk"))
-    return [dispatch.for_job(job) for job in sorted(taken, key=lambda job: (-job.priority, job.pk))]
+    taken = _take(Job.objects.due().order_by("-priority", "lane", "pk"))
+    return [dispatch.for_job(job) for job in sorted(taken, key=lambda job: (-job.priority, job.lane, job.pk))]
 
 
 def _take_due_chunks() -> list[dispatch.Message]:
@@ -189,20 +189,24 @@ def _end_if_stopped(job_id: UUID) -> bool:
         return job is not None and turns.end_if_stopped(job) != State.RUNNING
 
 
-def retry_later(job: Job, attempt: int, reason: str) -> bool:
+def retry_later(job_id: UUID, attempt: int, reason: str) -> bool:
     """Queue a vector job again after an error of the device, by a time in the database; False where its retries are spent."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return False
+    if job.attempt == attempt and job.state == State.QUEUED and job.retries:  # done already; only the reply was lost
+        return True
     if job.retries >= MOST_RETRIES:
         return False
     after = Clock() + RETRY_AFTER_S * 2**job.retries
     with transaction.atomic():
-        held = Job.objects.filter(pk=job.pk, state=State.RUNNING, attempt=attempt, revoke_requested=False)
+        held = Job.objects.filter(pk=job_id, state=State.RUNNING, attempt=attempt, revoke_requested=False)
         if not held.change(
             state=State.QUEUED, retries=F("retries") + 1, lease_until=None, run_after=after, publish_at=after
         ):
-            # Done already where only the reply was lost.
-            return Job.objects.filter(pk=job.pk, attempt=attempt, retries=job.retries + 1).exists()
+            return False
         note(job, f"{reason}; tried again in {RETRY_AFTER_S * 2**job.retries:.0f} s")
-    say.jobs_changed([job.pk])
+    say.jobs_changed([job_id])
     return True
 
 

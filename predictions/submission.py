@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from predictions import dispatch, rates, turns
-from predictions.clock import Clock
+from predictions import dispatch, group_commit, rates, turns
+from predictions.db_threads import in_broker_thread
 from predictions.errors import InvalidInput, KeyReused, WrongState
+from predictions.group_commit import Accepted
 from predictions.live import say
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, Kind, Upload, utc_now
@@ -38,20 +39,28 @@ def request_hash(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def submit_vector(
-    owner: Any, vector: list[float], card: ModelCard, wishes: Wishes, job_id: UUID | None = None
-) -> tuple[Job, bool]:
-    """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged.
+def submit_vector(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> tuple[Job, bool]:
+    """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged."""
+    rates.check(owner.pk)
+    accepted = group_commit.accept(_vector_job(owner, vector, card, wishes))
+    return accepted.job, accepted.is_replayed
+
+
+async def submit_vector_soon(
+    owner: Any, vector: list[float], card: ModelCard, wishes: Wishes, job_id: UUID, wants_position: bool = False
+) -> Accepted:
+    """The same for async code: written together with those that arrive meanwhile.
 
     job_id: for who wants to listen for its end before it is published.
     """
-    rates.check(owner.pk)
-    job = _new_job(owner, Kind.REALTIME, card.ref, wishes, vector=vector, publish_at=Clock() + dispatch.STEWARD_AFTER_S)
-    job.pk = job_id or job.pk
-    return _accept(job, wishes)
+    if rates.are_limited():
+        await in_broker_thread(rates.check, owner.pk)
+    job = _vector_job(owner, vector, card, wishes)
+    job.pk = job_id
+    return await group_commit.accept_soon(job, wants_position)
 
 
-def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None = None) -> tuple[Job, bool]:
+def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
     """A batch over an upload that is complete; its chunks are the upload's parts."""
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
@@ -66,7 +75,6 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None
         chunks=len(plan.parts),
     )
     job.notes = list(plan.notes)
-    job.pk = job_id or job.pk
     return _accept(job, wishes)
 
 
@@ -80,9 +88,11 @@ def retry(job: Job, by: Any, source: str = "api") -> Job:
     rates.check(by.pk)
     again = _new_job(job.owner, Kind(job.kind), job.model, wishes, total=job.total, chunks=job.chunks, notes=job.notes)
     again.vector, again.upload, again.file_name, again.retry_of = job.vector, job.upload, job.file_name, job
-    if job.kind == Kind.REALTIME:
-        again.publish_at = Clock() + dispatch.STEWARD_AFTER_S
-    return _accept(again, wishes)[0]
+    return group_commit.accept(again).job if job.kind == Kind.REALTIME else _accept(again, wishes)[0]
+
+
+def _vector_job(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> Job:
+    return _new_job(owner, Kind.REALTIME, card.ref, wishes, vector=vector)
 
 
 def _new_job(owner: Any, kind: Kind, model: str, wishes: Wishes, **more: Any) -> Job:
@@ -105,13 +115,13 @@ def _new_job(owner: Any, kind: Kind, model: str, wishes: Wishes, **more: Any) ->
 
 
 def _accept(job: Job, wishes: Wishes) -> tuple[Job, bool]:
-    """INSERT and commit; then publish. Losing to the same idempotency key is an answer, not an error."""
+    """A batch: INSERT and commit; then publish. Losing to the same idempotency key is an answer, not an error."""
     with transaction.atomic():
         Job.objects.bulk_create([job], ignore_conflicts=wishes.idempotency is not None)
         stored = _stored(job, wishes)
         if stored.pk != job.pk:
             return stored, True
-        transaction.on_commit(partial(_publish, stored, _add_chunks(stored)))
+        transaction.on_commit(partial(dispatch.publish_soon, _add_chunks(stored)))
     say.jobs_changed([stored.pk])
     return stored, False
 
@@ -121,15 +131,11 @@ def _stored(job: Job, wishes: Wishes) -> Job:
         return Job.objects.get(pk=job.pk)
     stored = Job.objects.get(owner=job.owner, idempotency_key=wishes.idempotency[0])
     if stored.request_hash != wishes.idempotency[1]:
-        raise KeyReused(
-            f"The idempotency key {wishes.idempotency[0]!r} was used with another body. Use a new key for a new request."
-        )
+        raise KeyReused(group_commit.key_reused(wishes.idempotency[0]))
     return stored
 
 
 def _add_chunks(job: Job) -> list[dispatch.Message]:
-    if job.kind != Kind.BATCH:
-        return []
     # The sweep and the submit race for a draft; the one that changes its row first has it.
     assert job.upload is not None
     if not Upload.objects.filter(pk=job.upload.pk, state=Upload.State.DONE).update(state=Upload.State.DONE):
@@ -140,7 +146,3 @@ def _add_chunks(job: Job) -> list[dispatch.Message]:
         for part in parts
     )
     return turns.reserve(job.pk)
-
-
-def _publish(job: Job, chunks: list[dispatch.Message]) -> None:
-    dispatch.publish_soon(chunks if job.kind == Kind.BATCH else [dispatch.for_job(job)])

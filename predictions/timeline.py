@@ -52,6 +52,9 @@ def _accepted(job: Job) -> Moment:
 def _published(job: Job) -> Moment | None:
     if job.published:
         return Moment(f"Published to {job.queue}", job.published, took_s=_between(job.created, job.published))
+    if job.started and job.kind == Kind.REALTIME:
+        # A worker was quicker than the note of it: so it was published, and nobody wrote down when.
+        return Moment(f"Published to {job.queue}")
     if job.state == State.QUEUED and not job.started:
         return Moment(
             "Not yet published",

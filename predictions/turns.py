@@ -16,7 +16,7 @@ from django.db.models import F
 from predictions import dispatch, outcomes, workers
 from predictions.clock import Clock
 from predictions.errors import SHOWN, InvalidInput
-from predictions.leases import Claim
+from predictions.leases import ChunkClaim
 from predictions.limits import limits_of
 from predictions.live import say
 from predictions.models import Chunk, Job, State, note
@@ -77,7 +77,7 @@ def next_chunk(job_id: UUID) -> dispatch.Message | None:
     return dispatch.for_chunk(job, chunk)
 
 
-def finish_chunk(claim: Claim, scored: Scored) -> State | None:
+def finish_chunk(claim: ChunkClaim, scored: Scored) -> State | None:
     """Keep what was scored; returns the job's state then, or None where the attempt was fenced off.
 
     Called again because the reply of the first time was lost, it says how the job stands.
@@ -88,7 +88,7 @@ def finish_chunk(claim: Claim, scored: Scored) -> State | None:
     return state
 
 
-def _finish_chunk(claim: Claim, scored: Scored) -> State | None:
+def _finish_chunk(claim: ChunkClaim, scored: Scored) -> State | None:
     """None where the job's row or the chunk's is not as this attempt left it, and then nothing is written."""
     with transaction.atomic():
         counted = Job.objects.filter(pk=claim.job.pk, state=State.RUNNING).change(
@@ -106,17 +106,15 @@ def _finish_chunk(claim: Claim, scored: Scored) -> State | None:
         return _maybe_end(job)
 
 
-def _unless_taken(claim: Claim) -> State | None:
+def _unless_taken(claim: ChunkClaim) -> State | None:
     """The job's state where the chunk is still this attempt's: the job has ended, or the reply of our finish was lost."""
-    assert claim.chunk is not None
     ours = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt)
     if not ours.filter(state__in=[Chunk.State.RUNNING, Chunk.State.DONE]).exists():
         return None
     return State(Job.objects.values_list("state", flat=True).get(pk=claim.job.pk))
 
 
-def _close_chunk(claim: Claim, scored: Scored) -> bool:
-    assert claim.chunk is not None
+def _close_chunk(claim: ChunkClaim, scored: Scored) -> bool:
     mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
     return bool(
         mine.update(
@@ -189,9 +187,8 @@ def end_if_stopped(job: Job) -> State:
     return _end(job, Ending(State.REVOKED) if job.revoke_requested else _verdict(job))
 
 
-def try_again(job: Job, claim: Claim, reason: str) -> bool:
+def try_again(job: Job, claim: ChunkClaim, reason: str) -> bool:
     """Give a chunk that the device failed one more try, a few seconds later; False where the job had its try."""
-    assert claim.chunk is not None
     if job.retries >= MOST_RETRIES:
         return False
     mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
@@ -201,9 +198,8 @@ def try_again(job: Job, claim: Claim, reason: str) -> bool:
     return True
 
 
-def fail_by(claim: Claim, error: dict[str, Any], traceback: str | None = None) -> State | None:
+def fail_by(claim: ChunkClaim, error: dict[str, Any], traceback: str | None = None) -> State | None:
     """End a batch as failed by the attempt that holds one of its chunks; None where it was fenced off."""
-    assert claim.chunk is not None
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=claim.job.pk)
         mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)

@@ -6,15 +6,16 @@ import os
 import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
 
-from predictions.models import utc_now
-
 RATE_OVER_S = 10.0
+SMOOTHING = 0.2
+"""What the latest pass counts for in the smoothed time of a pass."""
 
 
 @dataclass
@@ -35,24 +36,31 @@ class Vitals:
     failed: int = 0
     fenced: int = 0
     prefetch: int = 1
+    pass_s: float | None = None
+    micro_batches: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: deque[tuple[float, int]] = deque()
         self.changed = threading.Event()
-        self.started = utc_now()
+        self.started = datetime.now(UTC)
         self.host = socket.gethostname()
 
     def begin(self, job_id: str) -> None:
         self.job, self.job_since = job_id, time.monotonic()
         self.changed.set()
 
-    def end(self, rows: int, failed: bool = False) -> None:
+    def end(self, rows: int, jobs: int = 1, failed: int = 0) -> None:
         self.job, self.job_since = "", None
         self.changed.set()
-        self.processed += 1
+        self.processed += jobs
         self.failed += failed
         self.scored(rows)
+
+    def passed(self, rows: int, took_s: float) -> None:
+        """One forward pass of a micro-batch."""
+        self.micro_batches[rows] += 1
+        self.pass_s = took_s if self.pass_s is None else self.pass_s + SMOOTHING * (took_s - self.pass_s)
 
     def scored(self, rows: int) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ from predictions.models import Job, State, first_id_at, utc_now
 from predictions.workers import live_workers
 
 LOOKED_AT = 50
+PACE_KEPT_S = 1.0
 RECENT = timedelta(minutes=15)
 
 
@@ -35,19 +37,22 @@ def position(job: Job) -> Position | None:
 def positions(jobs: Iterable[Job]) -> dict[UUID, Position]:
     """Of those among `jobs` that wait. The pace of a queue is asked once, whatever the number of jobs."""
     waiting = [job for job in jobs if job.state == State.QUEUED]
-    paces = {queue: Pace.of(queue) for queue in {job.queue for job in waiting}}
+    paces = {queue: pace_of(queue) for queue in {job.queue for job in waiting}}
     return {job.pk: paces[job.queue].position(_ahead(job)) for job in waiting}
 
 
-def outlook(queue: str, priorities: Iterable[int]) -> dict[int, Position]:
-    """Where a job would stand if it were submitted now, for each of these priorities."""
-    pace = Pace.of(queue)
+def outlook(queue: str, priorities: Iterable[int], lane: int) -> dict[int, Position]:
+    """Where a job of this lane would stand if it were submitted now, for each of these priorities."""
+    pace = pace_of(queue)
     queued = Job.objects.filter(queue=queue, state=State.QUEUED)
-    return {priority: pace.position(queued.filter(priority__gte=priority).count()) for priority in priorities}
+    before = {priority: Q(priority__gt=priority) | Q(priority=priority, lane__lte=lane) for priority in priorities}
+    return {priority: pace.position(queued.filter(those).count()) for priority, those in before.items()}
 
 
 def _ahead(job: Job) -> int:
-    before = Q(priority__gt=job.priority) | Q(priority=job.priority, pk__lt=job.pk)
+    """Of the same priority the other lane goes first or last, and within a lane the older."""
+    same = Q(priority=job.priority)
+    before = Q(priority__gt=job.priority) | same & Q(lane__lt=job.lane) | same & Q(lane=job.lane, pk__lt=job.pk)
     return Job.objects.filter(before, queue=job.queue, state=State.QUEUED).count()
 
 
@@ -72,6 +77,18 @@ class Pace:
         return Position(
             ahead, (round(ahead * self.quick_s / self.workers, 2), round((ahead + 1) * self.slow_s / self.workers, 2))
         )
+
+
+_paces: dict[str, tuple[float, Pace]] = {}
+
+
+def pace_of(queue: str) -> Pace:
+    """At most a second old: it is asked for with every answer about a job that waits."""
+    now = time.monotonic()
+    known = _paces.get(queue)
+    if known is None or now - known[0] > PACE_KEPT_S:
+        known = _paces[queue] = (now, Pace.of(queue))
+    return known[1]
 
 
 def _recent_runs_s(queue: str) -> list[float]:

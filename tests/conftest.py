@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 
-from predictions import broker, model_cards, workers
+from predictions import broker, line, model_cards, waiting, workers
 from predictions.model_cards import ModelCard
 from tests import processes
 
@@ -56,6 +56,13 @@ def redis_server() -> Iterator[subprocess.Popen[bytes]]:
     """The run's own Redis, at settings.REDIS_URL."""
     with processes.redis_server() as child:
         yield child
+
+
+@pytest.fixture(autouse=True)
+def exact_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests follow each other more quickly than what is known of a queue grows stale."""
+    monkeypatch.setattr(waiting, "PACE_KEPT_S", -1.0)
+    monkeypatch.setattr(line, "COUNT_EVERY_S", 0.0)
 
 
 @pytest.fixture

@@ -22,19 +22,19 @@ USER = "dashboard"
 START_S = 30.0
 UNPRIVILEGED = ("postgres", "nobody")
 MISSING = "PostgreSQL is missing: run `make test-all` or `make faults`, which install it"
-# What only matters where the power may fail is off.
-OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=200")
+OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200")
+UNSAFE = ("fsync=off",)  # it only matters where the power may fail
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Its address, as TEST_DATABASE_URL takes it."""
+def cluster(durable: bool = False) -> Iterator[str]:
+    """Its address, as TEST_DATABASE_URL takes it. durable: for a benchmark, which must not be fast for that reason."""
     folder, port = Path(tempfile.mkdtemp(prefix="dashboard-postgres-")), free_port()
     try:
         as_user = _give_to_unprivileged(folder)
         init = [_program("initdb"), "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run(init, cwd=folder, check=True, capture_output=True, **as_user)
-        options = [word for option in OPTIONS for word in ("-c", option)]
+        options = [word for option in OPTIONS + UNSAFE * (not durable) for word in ("-c", option)]
         command = [_program("postgres"), "-D", str(folder / "data"), "-p", str(port), *options]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **as_user)

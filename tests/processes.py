@@ -116,7 +116,7 @@ def worker_command(queues: str, name: str, *more: str, app: str = "inference_sit
         "-l",
         "INFO",
     ]
-    return [*python, "--without-mingle", "--without-gossip", *(more or ("--pool=solo",))]
+    return [*python, "--without-mingle", "--without-gossip", *(more or ("--pool=custom",))]
 
 
 @contextmanager

@@ -32,6 +32,7 @@ os.environ |= {
     "REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}/0",
     # A file, so that real workers can open it too.
     "TEST_DATABASE_FILE": f"{DATA_DIR}/test.sqlite3",
+    "CELERY_CUSTOM_WORKER_POOL": "predictions.worker.pool:ModelPool",
     # Playwright's sync API runs an event loop in the test's thread; its fixtures still need the database.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

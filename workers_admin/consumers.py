@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,13 @@ from django.template.loader import render_to_string
 from predictions import workers
 from predictions.errors import NotFound
 from predictions.live import hub
-from predictions.live.socket import NOT_FOUND, NOT_PERMITTED, Closed, LiveSocket, Message, Screen
+from predictions.live.screen import NOT_FOUND, NOT_PERMITTED, Closed, Message, Screen
+from predictions.live.socket import LiveSocket
 from workers_admin import permissions
 from workers_admin.console_page import console_context
 from workers_admin.contract import queue_json, worker_json
 from workers_admin.depths import depths
+from workers_admin.permissions import acts_of
 
 
 class ConsoleSocket(LiveSocket):
@@ -34,6 +36,15 @@ class ConsoleScreen(Screen):
     refresh_s = quiet_refresh_s = 2.0
     pace_s = 0.5
     audience = hub.CONSOLE
+
+    def __init__(self, viewer: Any, query: dict[str, str]) -> None:
+        super().__init__(viewer, query)
+        self._may = frozenset(acts_of(viewer).items())
+
+    @property
+    def seen_by(self) -> Hashable:
+        """Who may do something else sees other buttons."""
+        return super().seen_by, self._may
 
     def after(self, ids: Sequence[UUID]) -> Sequence[Message]:
         return self.first()

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from predictions import broker, dispatch
-from predictions.queues import PRIORITIES, band_key
+from predictions.queues import BANDS, band_key
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Held:
 def held(queue: str) -> Held:
     """All messages of a queue. Raises redis.RedisError."""
     pipe = broker.client().pipeline(transaction=False)
-    for priority in PRIORITIES:
-        pipe.lrange(band_key(queue, priority), 0, -1)
+    for band in BANDS:
+        pipe.lrange(band_key(queue, *band), 0, -1)
     pipe.hvals(broker.UNACKED)
-    *bands, unacked = pipe.execute()
+    *found, unacked = pipe.execute()
     delivered = (orjson.loads(entry) for entry in unacked)
+    waiting: dict[int, list[About]] = {}
+    for (priority, _), messages in zip(BANDS, found, strict=True):
+        if messages:
+            waiting.setdefault(priority, []).extend(_all_about(map(orjson.loads, messages)))
     return Held(
-        waiting={
-            priority: _all_about(map(orjson.loads, band))
-            for priority, band in zip(PRIORITIES, bands, strict=True)
-            if band
-        },
+        waiting=waiting,
         unacked=_all_about(message for message, _, routing_key in delivered if routing_key == queue),
     )
 

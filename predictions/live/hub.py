@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from predictions import known_keys
 from predictions.live import say, subscription
 from predictions.live.frames import Change, Frames
 from predictions.live.reading import read
@@ -49,30 +50,61 @@ async def is_set(event: asyncio.Event, within_s: float) -> bool:
 
 
 class Waiter:
-    """Somebody who waits for one job to end."""
+    """Somebody who waits for one job to end. A bare future: an event and a timeout cost three times as much."""
 
-    def __init__(self) -> None:
-        self._ended = asyncio.Event()
+    __slots__ = ("_group", "_has_ended", "_key", "_waking", "ending")
+
+    def __init__(self, group: defaultdict[str, set[Waiter]], key: str) -> None:
+        self.ending: dict[str, Any] | None = None  # what the hint said of it, where it did
+        self._group = group
+        self._key = key
+        self._has_ended = False
+        self._waking: asyncio.Future[bool] | None = None
 
     async def ended(self, timeout_s: float) -> bool:
         """True as soon as the job has ended, False where it has not within the time."""
-        return await is_set(self._ended, timeout_s)
+        if self._has_ended:
+            return True
+        loop = asyncio.get_running_loop()
+        self._waking = loop.create_future()
+        timer = loop.call_later(timeout_s, _settle, self._waking, False)
+        try:
+            return await self._waking
+        finally:
+            timer.cancel()
 
-    def wake(self) -> None:
-        self._ended.set()
+    def wake(self, ending: dict[str, Any] | None = None) -> None:
+        self._has_ended = True
+        self.ending = ending or self.ending
+        if self._waking:
+            _settle(self._waking, True)
+
+    def __enter__(self) -> Waiter:
+        self._group[self._key].add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _leave(self._group, self._key, self)
+
+
+def _settle(waking: asyncio.Future[bool], has_ended: bool) -> None:
+    if not waking.done():
+        waking.set_result(has_ended)
 
 
 class Listener:
-    """One socket's changes that were not yet fetched, the newest of each job."""
+    """The changes that one broadcast has not fetched yet, the newest of each job."""
 
     def __init__(self, audience: str) -> None:
         self.audience = audience
         self.fell_behind = False
         self.has_missed = False
+        self._has_heard = False
         self._changes: dict[str, Change] = {}
         self._news = asyncio.Event()
 
     def hear(self, changes: Iterable[Change]) -> None:
+        self._has_heard = True
         self._changes |= {change.id: change for change in changes}
         if len(self._changes) > FELL_BEHIND_AT:
             self.fell_behind = True
@@ -84,12 +116,18 @@ class Listener:
         self.has_missed = True
         self._news.set()
 
+    def wake(self) -> None:
+        """Whoever waits for news is needed for something else."""
+        self._news.set()
+
     async def news(self, within_s: float) -> list[Change] | None:
-        """The changes since the last call, as soon as there are any; None where there were none within the time."""
-        if not await is_set(self._news, within_s):
-            return None
+        """The changes since the last call, as soon as there are any; None where none were heard within the time."""
+        await is_set(self._news, within_s)
         self._news.clear()
+        if not self._has_heard:
+            return None
         changes, self._changes = list(self._changes.values()), {}
+        self._has_heard = False
         return changes
 
 
@@ -100,7 +138,6 @@ class Hub:
         self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
         self.frames = 0  # that went out so far
-        self._builds: dict[Any, asyncio.Task[Any]] = {}
         self._frames = Frames(self._fan_out)
         self._look_now = asyncio.Event()
         self._tasks = [
@@ -108,28 +145,21 @@ class Hub:
             asyncio.create_task(self._keep_looking()),
         ]
 
-    @contextmanager
-    def expecting(self, job_id: UUID) -> Iterator[Waiter]:
-        waiter = Waiter()
+    def expecting(self, job_id: UUID) -> Waiter:
         key = str(job_id)
+        waiter = Waiter(self._waiters, key)
         if (newest := self._frames.newest(key)) and newest.state in ENDED:
             waiter.wake()
-        with _member(self._waiters, key, waiter):
-            yield waiter
+        return waiter
 
     @contextmanager
     def listening(self, audience: str) -> Iterator[Listener]:
         listener = Listener(audience)
-        with _member(self._listeners, audience, listener):
+        self._listeners[audience].add(listener)
+        try:
             yield listener
-
-    async def once(self, key: Any, build: Callable[[], Awaitable[T]]) -> T:
-        """What `build` gives; those who ask for the same at the same time share one."""
-        task = self._builds.get(key)
-        if task is None:
-            task = self._builds[key] = asyncio.ensure_future(build())
-            task.add_done_callback(lambda done: self._built(key, done))
-        return await asyncio.shield(task)
+        finally:
+            _leave(self._listeners, audience, listener)
 
     def load(self) -> tuple[int, int]:
         """How many wait and how many listen."""
@@ -137,19 +167,14 @@ class Hub:
 
     async def stop(self) -> None:
         self._frames.stop()
-        await subscription.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def _built(self, key: Any, done: asyncio.Task[Any]) -> None:
-        del self._builds[key]
-        if not done.cancelled():
-            done.exception()  # whoever asked has it; if all have left, nobody needs to be told
-
     def _subscribed(self) -> None:
+        known_keys.forget()
         self._look_now.set()
         for listener in chain.from_iterable(self._listeners.values()):
             listener.miss()
@@ -157,31 +182,37 @@ class Hub:
     def _hear(self, message: dict[str, Any]) -> None:
         handle = getattr(self, str(message.get("type")).replace(".", "_"), None)
         try:
-            if handle in (self.jobs_changed, self.workers_changed):
+            if handle in (self.jobs_changed, self.workers_changed, self.keys_changed):
                 handle(message)
         except (KeyError, TypeError, ValueError):
             log.warning("A message of another version of this software was passed over: %.200r", message)
 
     def jobs_changed(self, message: dict[str, Any]) -> None:
+        """The sixth of a row, where it has one, is for those who wait now; what is remembered of a job stays small."""
         for row in message["jobs"]:
-            self._learn(Change(*row))
+            self._learn(Change(*row[:5]), *row[5:6])
+
+    def keys_changed(self, message: dict[str, Any]) -> None:
+        known_keys.forget()
 
     def workers_changed(self, message: dict[str, Any]) -> None:
         self._tell(CONSOLE, [])
 
-    def _learn(self, change: Change) -> None:
+    def _learn(self, change: Change, ending: dict[str, Any] | None = None) -> None:
         if change.state in ENDED:
             for waiter in self._waiters.get(change.id, ()):
-                waiter.wake()
+                waiter.wake(ending)
         self._frames.add(change)
 
     def _fan_out(self, changes: list[Change]) -> None:
         self.frames += 1
+        if not self._listeners:
+            return
         audiences: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
-            for audience in (f"job:{change.id}", f"owner:{change.owner_id}", ALL, CONSOLE):
-                audiences[audience].append(change)
-        for audience, mine in audiences.items():
+            audiences[f"job:{change.id}"].append(change)
+            audiences[f"owner:{change.owner_id}"].append(change)
+        for audience, mine in (*audiences.items(), (ALL, changes), (CONSOLE, changes)):
             self._tell(audience, mine)
 
     def _tell(self, audience: str, changes: list[Change]) -> None:
@@ -210,15 +241,10 @@ def _rows(ids: list[str]) -> list[list[Any]]:
     return say.news_of([UUID(job_id) for job_id in ids])
 
 
-@contextmanager
-def _member(groups: dict[str, set[T]], key: str, member: T) -> Iterator[None]:
-    groups[key].add(member)
-    try:
-        yield
-    finally:
-        groups[key].discard(member)
-        if not groups[key]:
-            del groups[key]
+def _leave(groups: dict[str, set[T]], key: str, member: T) -> None:
+    groups[key].discard(member)
+    if not groups[key]:
+        del groups[key]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -232,11 +258,9 @@ def of_this_loop() -> Hub:
     return hub
 
 
-@contextmanager
-def expecting(job_id: UUID) -> Iterator[Waiter]:
+def expecting(job_id: UUID) -> Waiter:
     """`with expecting(id) as waiter: …; await waiter.ended(timeout_s)`. Also right for a job that has been submitted before."""
-    with of_this_loop().expecting(job_id) as waiter:
-        yield waiter
+    return of_this_loop().expecting(job_id)
 
 
 @contextmanager

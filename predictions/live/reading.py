@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
-from channels.db import database_sync_to_async
+from django.db import Error, connection
 
 THREADS = 2
 T = TypeVar("T")
@@ -15,6 +17,14 @@ _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="live")
 
 
 async def read(act: Callable[[], T]) -> T:
-    """Run what uses the database in one of the threads."""
-    found: T = await database_sync_to_async(act, thread_sensitive=False, executor=_threads)()
-    return found
+    """Run what reads the database in one of the threads, which keep their connections."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(_read, act))
+
+
+def _read(act: Callable[[], T]) -> T:
+    """Once more where it failed: the connection may be one to a server that was started anew meanwhile."""
+    try:
+        return act()
+    except Error:
+        connection.close()
+        return act()

@@ -29,9 +29,16 @@ GIVE_UP_S = 2.0
 LAST_WORDS_S = 1.0
 MOST_PENDING = 200
 
+GATHERED_S = 0.02
+"""News of a job that goes on may wait so long: what ends within it is told once."""
+GOING_ON = {State.QUEUED, State.RUNNING}
+News = list[Any]
+
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _pending = 0
+_gathered: dict[str, News] = {}
+_is_due = False
 
 
 def jobs_changed(ids: Iterable[UUID]) -> None:
@@ -42,8 +49,19 @@ def jobs_changed(ids: Iterable[UUID]) -> None:
         transaction.on_commit(partial(_say_jobs, changed), robust=True)
 
 
+def news(rows: list[News]) -> None:
+    """The same for who knows the rows, as `news_of` gives them; a job that has ended may carry its end as a sixth."""
+    if rows:
+        transaction.on_commit(partial(_gather, rows), robust=True)
+
+
 def workers_changed() -> None:
     transaction.on_commit(partial(_send, CONSOLE_GROUP, {"type": "workers.changed"}), robust=True)
+
+
+def keys_changed() -> None:
+    """An API key was revoked or an account changed: no web process may know it as it was."""
+    transaction.on_commit(partial(_send, GROUP, {"type": "keys.changed"}), robust=True)
 
 
 def news_of(ids: Iterable[UUID]) -> list[list[Any]]:
@@ -56,8 +74,36 @@ def news_of(ids: Iterable[UUID]) -> list[list[Any]]:
 
 
 def _say_jobs(ids: list[UUID]) -> None:
-    if news := news_of(ids):
-        _send(GROUP, {"type": "jobs.changed", "jobs": news})
+    _gather(news_of(ids))
+
+
+def _gather(rows: list[News]) -> None:
+    """The newest of each job. An end takes along what waits to be said."""
+    global _is_due
+    with _lock:
+        for row in rows:
+            if (known := _gathered.get(row[0])) is None or known[1] < row[1]:
+                _gathered[row[0]] = row
+        is_urgent = any(row[3] not in GOING_ON for row in rows)
+        if not is_urgent and not _is_due and rows:
+            _is_due = True
+            _living_loop().call_soon_threadsafe(_say_soon)
+    if is_urgent:
+        _say_gathered()
+
+
+def _say_soon() -> None:
+    asyncio.get_running_loop().call_later(GATHERED_S, _say_gathered)
+
+
+def _say_gathered() -> None:
+    global _is_due
+    with _lock:
+        rows = list(_gathered.values())
+        _gathered.clear()
+        _is_due = False
+    if rows:
+        _send(GROUP, {"type": "jobs.changed", "jobs": rows})
 
 
 def _send(group: str, message: dict[str, Any]) -> None:
@@ -100,14 +146,15 @@ def _living_loop() -> asyncio.AbstractEventLoop:
 
 def _forget_parent() -> None:
     """A forked child has neither the thread nor what it had in hand, and its lock may have been held."""
-    global _lock, _loop, _pending
-    _lock, _loop, _pending = threading.Lock(), None, 0
+    global _lock, _loop, _pending, _is_due
+    _lock, _loop, _pending, _is_due = threading.Lock(), None, 0, False
+    _gathered.clear()
 
 
 def _say_last_words() -> None:
     """A process that ends has often just changed something."""
     ends = time.monotonic() + LAST_WORDS_S
-    while _pending and time.monotonic() < ends:
+    while (_pending or _gathered) and time.monotonic() < ends:
         time.sleep(0.005)
 
 

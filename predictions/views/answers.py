@@ -67,7 +67,7 @@ def refused(request: HttpRequest, refusal: Refused, tab: str, draft: Upload | No
     card, _, _ = filled_from(request.POST, request.user)
     texts = {name: request.POST[name] for name in ("vector", "json") if name in request.POST}
     filled = Filled(tab, texts=texts, problem=refusal)
-    return _as_refusal(page(request, compose_context(card, filled, draft)), refusal)
+    return _as_refusal(page(request, compose_context(card, request.user, filled, draft)), refusal)
 
 
 def page(request: HttpRequest, compose: dict[str, Any]) -> HttpResponse:

@@ -25,7 +25,7 @@ from predictions.views.answers import accepted, page, posted, problem, refused, 
 @signed_in
 def submit(request: HttpRequest) -> HttpResponse:
     card, filled, draft = filled_from(request.GET, request.user)
-    return page(request, compose_context(card, filled, draft))
+    return page(request, compose_context(card, request.user, filled, draft))
 
 
 @posted
@@ -54,7 +54,7 @@ def sent(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @signed_in
 def standing(request: HttpRequest) -> HttpResponse:
     try:
-        return render(request, "predictions/_standing_now.html", standing_context(card_of(request.GET)))
+        return render(request, "predictions/_standing_now.html", standing_context(card_of(request.GET), request.user))
     except Refused as refusal:
         return problem(request, refusal)
 

@@ -15,7 +15,7 @@ import time
 from django.db import connection
 
 from predictions import leases, outcomes, turns
-from predictions.leases import Claim
+from predictions.leases import Claim, VectorClaim
 from predictions.limits import EXIT_CODE_TIME_LIMIT, limits_of
 from predictions.models import State
 from predictions.outcomes import Ending
@@ -36,15 +36,17 @@ class Beat:
     def start(self) -> None:
         threading.Thread(target=self._run, name="beat", daemon=True).start()
 
-    def hold(self, claim: Claim) -> None:
+    def hold(self, *claims: Claim) -> None:
         with self._lock:
-            self._held[claim.key] = (claim, time.monotonic() + limits_of(claim.job.queue).hard_s)
+            now = time.monotonic()
+            self._held |= {claim.key: (claim, now + limits_of(claim.queue).hard_s) for claim in claims}
             self._set_last_resort()
 
-    def drop(self, claim: Claim) -> None:
+    def drop(self, *claims: Claim) -> None:
         with self._lock:
-            self._held.pop(claim.key, None)
-            self._lost.discard(claim.key)
+            for claim in claims:
+                self._held.pop(claim.key, None)
+                self._lost.discard(claim.key)
             self._set_last_resort()
 
     def _set_last_resort(self) -> None:
@@ -91,9 +93,11 @@ class Beat:
     def _end_process_over(self, claim: Claim) -> None:
         """Fail it by its attempt, then end this process at once, unless it came to its end meanwhile after all.
 
+        Of several that are scored together nobody knows which it is: they lapse, and each is scored alone.
         While the database is away each beat tries again, until the last resort ends the process; then the lease lapses.
         """
-        fail_over_limit(claim)
+        if len(self._held) == 1:
+            fail_over_limit(claim)
         with self._lock:
             if claim.key in self._held:
                 os._exit(EXIT_CODE_TIME_LIMIT)
@@ -101,12 +105,12 @@ class Beat:
 
 def fail_over_limit(claim: Claim) -> None:
     """The hard time limit, in the words that the job shows."""
-    limit_s = limits_of(claim.job.queue).hard_s
+    limit_s = limits_of(claim.queue).hard_s
     message = f"The work did not end within {limit_s} s, the time limit. The worker was started anew."
     error = {"code": "time_limit", "message": message}
-    log.error("%s %s", claim.job.pk, message)
-    if claim.chunk is None:
-        outcomes.finish(claim.job.pk, claim.attempt, Ending(State.FAILED, error=error))
+    log.error("%s %s", claim.job_id, message)
+    if isinstance(claim, VectorClaim):
+        outcomes.finish(claim.job_id, claim.attempt, Ending(State.FAILED, error=error))
     else:
         turns.fail_by(claim, error)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from predictions import recovery
 from predictions.errors import NonFiniteOutput, Refused
-from predictions.leases import Claim
+from predictions.leases import VectorClaim
 from predictions.models import State
 from predictions.outcomes import Ending
 
@@ -57,12 +57,12 @@ def ending_of(error: Exception) -> Ending:
     return Ending(State.FAILED, error={"code": _meaning_of(error).code, "message": reason(error)}, traceback=trace)
 
 
-def may_retry(claim: Claim, error: Exception) -> bool:
+def may_retry(claim: VectorClaim, error: Exception) -> bool:
     if not is_retried(error):
         return False
-    log.warning("%s: %s", claim.job.pk, error)
+    log.warning("%s: %s", claim.job_id, error)
     return recovery.retry_later(
-        claim.job, claim.attempt, f"{type(error).__name__} on {claim.job.worker}: {reason(error)}"[:300]
+        claim.job_id, claim.attempt, f"{type(error).__name__} on {claim.worker}: {reason(error)}"[:300]
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -68,10 +69,11 @@ def _load_when_mended(ref: str | None) -> None:
         _mending.release()
 
 
-def model_or_postpone(ref: str, job_id: UUID) -> Model | None:
-    """The model of a message; where it cannot be used the job stays queued and is published again later."""
+def model_or_postpone(ref: str, job_ids: Iterable[UUID]) -> Model | None:
+    """The model of messages; where it cannot be used their jobs stay queued and are published again later."""
     model = load(ref)
     if model is None:
         _keep_trying(ref)
-        recovery.postpone(job_id, TRY_AGAIN_S)
+        for job_id in job_ids:
+            recovery.postpone(job_id, TRY_AGAIN_S)
     return model

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from predictions import files, leases, turns
 from predictions.csv_reading import BadCell, blocks, read_block
-from predictions.leases import Claim
+from predictions.leases import ChunkClaim
 from predictions.limits import limits_of
 from predictions.models import Chunk, Job, State
 from predictions.parts import Plan
@@ -26,7 +26,7 @@ from predictions.worker.runtime import Model
 from predictions.worker.scoring import Scores, format_lines, score_rows
 
 
-def work_on(claim: Claim, model: Model) -> State | None:
+def work_on(claim: ChunkClaim, model: Model) -> State | None:
     """The job's state after this chunk; None where there is nothing more to do here."""
     vitals.begin(str(claim.job.pk))
     rows, failed = 0, False
@@ -48,10 +48,10 @@ def work_on(claim: Claim, model: Model) -> State | None:
     return state
 
 
-def _score(claim: Claim, model: Model) -> Scored:
+def _score(claim: ChunkClaim, model: Model) -> Scored:
     """What was scored before it had to stop is kept."""
     job, chunk = claim.job, claim.chunk
-    assert chunk is not None and job.upload is not None
+    assert job.upload is not None
     begun, scored = time.monotonic(), Scored()
     columns = Plan.from_json(job.upload.plan).columns
     line, row, lines, bad = chunk.first_line, chunk.first_row, list[bytes](), list[BadCell]()
@@ -74,7 +74,7 @@ def _read(upload_id: UUID, number: int) -> bytes:
     return insist_on_storage(partial(files.read, files.input_key(upload_id, number)))
 
 
-def _must_stop(claim: Claim, worked_s: float, scored: Scored) -> bool:
+def _must_stop(claim: ChunkClaim, worked_s: float, scored: Scored) -> bool:
     """Asked between two blocks: the lease is gone, the job ends without us, or it was worked on for too long.
 
     What other workers have in hand meanwhile is not yet counted: the limit holds to within their chunks.
@@ -94,8 +94,7 @@ def _count(scored: Scored, scores: Scores, labels: tuple[str, ...]) -> None:
     scored.histogram = [old + int(new) for old, new in zip(scored.histogram, bins, strict=True)]
 
 
-def _write(claim: Claim, scored: Scored, result: bytes, bad: list[BadCell]) -> None:
-    assert claim.chunk is not None
+def _write(claim: ChunkClaim, scored: Scored, result: bytes, bad: list[BadCell]) -> None:
     number = claim.chunk.number
     insist_on_storage(partial(files.write, files.result_key(claim.job.pk, number, claim.attempt), result))
     scored.result_bytes = len(result)
@@ -120,9 +119,8 @@ def _harmless(value: str) -> str:
     return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
-def _fail(claim: Claim, error: Exception) -> State | None:
+def _fail(claim: ChunkClaim, error: Exception) -> State | None:
     """An error of the device or the storage gives the chunk one more try by the rescue's own way; others end the job."""
-    assert claim.chunk is not None
     ending = failures.ending_of(error)
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=claim.job.pk)

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 from uuid import UUID
 
-from celery import Task, shared_task
+from celery import shared_task
 
 from predictions import dispatch, leases, turns
+from predictions.leases import ChunkClaim
 from predictions.models import State
 from predictions.vitals import vitals
-from predictions.worker import lifecycle, part, single
+from predictions.worker import lifecycle, micro_batch, part
+from predictions.worker.insisting import insist
+from predictions.worker.micro_batch import Request
+from predictions.worker.together import TogetherTask, is_settled
 
 TURN_S = 1.0
 
 
-@shared_task(name=dispatch.PREDICT, bind=True)
-def predict(task: Task, vector: list[float], ref: str) -> None:
-    """One vector job. Its id is the task's id."""
-    job_id = UUID(task.request.id)
-    model = lifecycle.model_or_postpone(ref, job_id)
-    claim = leases.claim_job(job_id, vitals.name) if model else None
-    if model and claim:
-        single.work_on(claim, vector, model)
+class Predict(TogetherTask):
+    """What waits for the same model is scored in one pass."""
+
+    def group_of(self, args: Sequence[Any]) -> str:
+        return str(args[1])
+
+    def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        requests = [Request(UUID(task_id), args[0]) for task_id, args in messages]
+        micro_batch.work_on(requests, self.group_of(messages[0][1]))
+
+
+@shared_task(name=dispatch.PREDICT, bind=True, base=Predict)
+def predict(task: Predict, vector: list[float], ref: str) -> None:
+    """One vector job; its id is the task's id. In our own pool it was worked on before, with its neighbours."""
+    if not is_settled(task.request):
+        task.work_together([(task.request.id, (vector, ref))])
 
 
 @shared_task(name=dispatch.SCORE_CHUNK)
@@ -31,16 +46,20 @@ def score_chunk(job_id: str, chunk_id: int, attempt: int, ref: str) -> None:
 
     A message whose attempt has gone by finds nothing to claim and sends nothing.
     """
-    model = lifecycle.model_or_postpone(ref, UUID(job_id))
-    claim = leases.claim_chunk(UUID(job_id), chunk_id, attempt, vitals.name) if model else None
+    model = lifecycle.model_or_postpone(ref, [UUID(job_id)])
+    claim = _claim(UUID(job_id), chunk_id, attempt) if model else None
     ends = time.monotonic() + TURN_S
     while model and claim:
         if part.work_on(claim, model) != State.RUNNING:
             return
-        following = turns.next_chunk(claim.job.pk)
+        following = insist(partial(turns.next_chunk, claim.job.pk))
         if following is None:
             return
         if time.monotonic() > ends:
-            dispatch.publish_soon([following, *turns.reserve(claim.job.pk)])
+            dispatch.publish_soon([following, *insist(partial(turns.reserve, claim.job.pk))])
             return
-        claim = leases.claim_chunk(claim.job.pk, following.chunk_id or 0, following.attempt, vitals.name)
+        claim = _claim(claim.job.pk, following.chunk_id or 0, following.attempt)
+
+
+def _claim(job_id: UUID, chunk_id: int, attempt: int) -> ChunkClaim | None:
+    return insist(partial(leases.claim_chunk, job_id, chunk_id, attempt, vitals.name))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ def watch(**_: Any) -> None:
     from tests.faults import weakened
 
     weakened.switch_off(os.environ.get("WITHOUT", ""))
-    leases.claim_job = watch_claim(leases.claim_job)
+    leases.claim_jobs = watch_claims(leases.claim_jobs)
     leases.claim_chunk = watch_claim(leases.claim_chunk)
     outcomes.finish = watch_finish(outcomes.finish)
+    outcomes.succeed_together = watch_successes(outcomes.succeed_together)
     turns.finish_chunk = watch_chunk(turns.finish_chunk)
     if forward_s := float(os.environ.get("FORWARD_S", "0")):
         runtime.Model.probabilities = slowed(runtime.Model.probabilities, forward_s)  # type: ignore[method-assign]
@@ -52,6 +53,34 @@ def spoil(env: Mapping[str, str]) -> None:
         spoiled.cut_off_from_the_database(Path(cut_off))
 
 
+def watch_claims(claim_jobs: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(claim_jobs)
+    def watched(job_ids: Sequence[UUID], *given: Any) -> Any:
+        held = {claim.job_id: claim for claim in claim_jobs(job_ids, *given)}
+        for job_id in job_ids:
+            if job_id in held:
+                executions.write("claimed", job_id, None, held[job_id].attempt)
+            else:
+                executions.write("nothing", job_id, None, 0)
+        return list(held.values())
+
+    return watched
+
+
+def watch_successes(succeed_together: Callable[..., Any]) -> Callable[..., Any]:
+    """What it did not end is asked of `finish`, which is watched as well."""
+
+    @wraps(succeed_together)
+    def watched(scored: Sequence[Any]) -> Any:
+        ended = succeed_together(scored)
+        for claim, _ in scored:
+            if claim.job_id in ended:
+                executions.write("accepted", claim.job_id, None, claim.attempt)
+        return ended
+
+    return watched
+
+
 def watch_claim(claim: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(claim)
     def watched(job_id: UUID, *given: Any) -> Any:
@@ -59,7 +88,7 @@ def watch_claim(claim: Callable[..., Any]) -> Callable[..., Any]:
         if held is None:
             executions.write("nothing", job_id, None, 0)
         else:
-            executions.write("claimed", job_id, held.chunk and held.chunk.number, held.attempt)
+            executions.write("claimed", job_id, held.chunk.number, held.attempt)
         return held
 
     return watched

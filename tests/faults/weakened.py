@@ -22,6 +22,7 @@ def _no_fence() -> None:
 
     from predictions import outcomes
     from predictions.models import Job
+    from predictions.outcomes import Ending, State
 
     def finish(job_id: UUID, attempt: int, ending: Any, **changes: Any) -> Any:
         with transaction.atomic():
@@ -29,7 +30,12 @@ def _no_fence() -> None:
             outcomes.record([Job.objects.get(pk=job_id)], ending)
         return ending.state
 
-    outcomes.finish = finish
+    def succeed_together(scored: Any) -> set[UUID]:
+        for claim, prediction in scored:
+            finish(claim.job_id, claim.attempt, Ending(State.SUCCEEDED, result=prediction), done=1)
+        return {claim.job_id for claim, _ in scored}
+
+    outcomes.finish, outcomes.succeed_together = finish, succeed_together
 
 
 def _no_claim() -> None:
@@ -38,12 +44,12 @@ def _no_claim() -> None:
     from predictions.clock import Clock
     from predictions.models import Job, State
 
-    def claim_job(job_id: UUID, worker: str) -> Any:
-        Job.objects.filter(pk=job_id).change(state=State.RUNNING, worker=worker, lease_until=Clock() + leases.LEASE_S)
-        job = Job.objects.get(pk=job_id)
-        return leases.Claim(job, job.attempt)
+    def claim_jobs(job_ids: Iterable[UUID], worker: str) -> Any:
+        jobs = Job.objects.filter(pk__in=job_ids)
+        jobs.change(state=State.RUNNING, worker=worker, lease_until=Clock() + leases.LEASE_S)
+        return [leases.VectorClaim(job.pk, job.attempt, job.queue, job.owner_id, job.version) for job in jobs]
 
-    leases.claim_job = claim_job
+    leases.claim_jobs = claim_jobs
 
 
 def _no_beat() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.files.storage import default_storage
 
 from predictions import files, leases, submission, turns, uploading
-from predictions.leases import Claim
+from predictions.leases import ChunkClaim, VectorClaim
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State, Upload
 from predictions.outcomes import Ending
@@ -69,13 +69,13 @@ def split(upload: Upload, parts: int) -> None:
     upload.save()
 
 
-def claimed(job: Job, worker: str = "realtime@test") -> Claim:
+def claimed(job: Job, worker: str = "realtime@test") -> VectorClaim:
     claim = leases.claim_job(job.pk, worker)
     assert claim is not None
     return claim
 
 
-def claimed_chunk(job: Job, number: int = 0, worker: str = "batch@test") -> Claim:
+def claimed_chunk(job: Job, number: int = 0, worker: str = "batch@test") -> ChunkClaim:
     chunk = Chunk.objects.get(job=job, number=number)
     if chunk.state == Chunk.State.QUEUED:
         assert turns.next_chunk(job.pk) is not None

@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 
 from predictions import broker, keys, revocation
 from predictions.live import hub
-from predictions.live.socket import FELL_BEHIND, NOT_FOUND, NOT_SIGNED_IN
+from predictions.live.screen import FELL_BEHIND, NOT_FOUND, NOT_SIGNED_IN
 from predictions.models import Job, new_id
 from predictions.routing import websocket_urlpatterns
 from tests.predictions.jobs import claimed, submit_digit
@@ -135,7 +135,7 @@ async def test_who_has_left_is_shown_nothing_more(
 
 async def test_a_revoked_key_is_shown_nothing_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("predictions.live.socket.CHECK_EVERY_S", 0.2)
-    monkeypatch.setattr("predictions.live.socket.Screen.refresh_s", 0.3)
+    monkeypatch.setattr("predictions.live.screen.Screen.refresh_s", 0.3)
     key, plain = await in_thread(keys.create, user, "test")
     async with opened(router, f"/ws/jobs/{JSON}", [(b"authorization", f"Bearer {plain}".encode())]) as socket:
         await socket.statuses()
@@ -145,7 +145,7 @@ async def test_a_revoked_key_is_shown_nothing_more(user: Any, monkeypatch: pytes
 
 async def test_who_is_staff_no_longer_is_asked_to_come_again(staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("predictions.live.socket.CHECK_EVERY_S", 0.2)
-    monkeypatch.setattr("predictions.live.socket.Screen.refresh_s", 0.3)
+    monkeypatch.setattr("predictions.live.screen.Screen.refresh_s", 0.3)
     async with opened(router, f"/ws/jobs/{JSON}", await headers_of(staff)) as socket:
         await socket.statuses()
         await in_thread(lambda: get_user_model().objects.filter(pk=staff.pk).update(is_staff=False))
@@ -161,7 +161,7 @@ async def test_too_many_changes_at_once_send_the_reader_back_to_a_snapshot(user:
 
 
 async def test_a_reader_that_does_not_read_is_dropped(user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predictions.live.socket.SEND_WITHIN_S", 0.2)
+    monkeypatch.setattr("predictions.live.outbox.SEND_WITHIN_S", 0.2)
     monkeypatch.setattr("predictions.live.socket.GOODBYE_WITHIN_S", 0.2)
     await in_thread(submit_digit, user, digits)
     headers = await headers_of(user)
@@ -202,4 +202,4 @@ async def test_sockets_do_not_subscribe_one_by_one(user: Any, digits: Any) -> No
     async with opened(router, f"/ws/jobs/{JSON}", headers), opened(router, f"/ws/jobs/{JSON}", headers):
         await asyncio.sleep(0.3)
         channels = await in_thread(lambda: broker.client().pubsub_channels())
-    assert len(channels) == 3  # the hub's own, and its two groups
+    assert len(channels) == 2  # the two groups of the hub

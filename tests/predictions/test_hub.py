@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -96,6 +96,35 @@ async def test_a_waiter_that_comes_after_the_end_is_not_kept_waiting(live: hub.H
         assert await first.ended(SOON_S)
     with hub.expecting(job.pk) as second:
         assert await second.ended(0.01)
+
+
+async def test_a_waiter_has_what_the_hint_said_of_the_end(live: hub.Hub) -> None:
+    job_id, ending = new_id(), {"status": "succeeded", "result": {"class": 3}}
+    with hub.expecting(job_id) as waiter:
+        await get_channel_layer().group_send(
+            say.GROUP, {"type": "jobs.changed", "jobs": [[str(job_id), 3, 1, "succeeded", 1, ending]]}
+        )
+        assert await waiter.ended(SOON_S)
+    assert waiter.ending == ending
+
+
+async def test_what_is_remembered_of_an_end_is_small(live: hub.Hub) -> None:
+    job_id = new_id()
+    live.jobs_changed({"type": "jobs.changed", "jobs": [[str(job_id), 3, 1, "succeeded", 1, {"result": "x" * 4_000}]]})
+    with hub.expecting(job_id) as waiter:
+        assert await waiter.ended(0.01)
+    assert waiter.ending is None
+
+
+async def test_who_stops_waiting_just_as_the_job_ends_has_stopped(live: hub.Hub) -> None:
+    job_id = new_id()
+    with hub.expecting(job_id) as waiter:
+        waiting = asyncio.create_task(waiter.ended(SOON_S))
+        await asyncio.sleep(0.01)
+        live.jobs_changed(hint(job_id, 2, "succeeded"))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
 
 async def test_a_job_that_goes_on_wakes_nobody(live: hub.Hub, user: Any) -> None:
@@ -226,19 +255,6 @@ async def test_a_message_that_nobody_understands_does_not_deafen_the_hub(live: h
     await is_heard()
 
 
-async def test_those_who_ask_for_the_same_at_once_share_one_answer(live: hub.Hub) -> None:
-    built = []
-
-    async def build() -> int:
-        await asyncio.sleep(0.01)
-        built.append(1)
-        return len(built)
-
-    answers: list[Awaitable[int]] = [live.once("page", build) for _ in range(20)]
-    assert await asyncio.gather(*answers) == [1] * 20
-    assert await live.once("page", build) == 2
-
-
 async def test_the_hub_hears_again_after_redis_was_killed(settings: Any, user: Any) -> None:
     port = free_port()
     settings.CHANNEL_LAYERS = {
@@ -257,7 +273,7 @@ async def test_the_hub_hears_again_after_redis_was_killed(settings: Any, user: A
 
 async def test_who_listens_before_the_hub_hears_is_told_to_look_again(clean_redis: None) -> None:
     with hub.listening(hub.ALL) as listener:
-        assert await listener.news(SOON_S) == []
+        assert await listener.news(SOON_S) is None
         assert listener.has_missed
     await hub.stop()
 

@@ -7,6 +7,7 @@ import pytest
 from predictions import broker, dispatch, lost_messages, recovery
 from predictions.model_cards import ModelCard
 from predictions.models import Job
+from predictions.queues import BANDS
 from tests.predictions.jobs import claimed, now, submit_digit, submit_rows
 from tests.predictions.test_recovery import make_due
 
@@ -20,7 +21,7 @@ def published(*jobs: Job) -> None:
 
 def lose(queue: str) -> None:
     """As a worker does that is killed between taking a message and noting that it has it (facts 3)."""
-    broker.client().delete(*(broker.band_key(queue, priority) for priority in range(10)))
+    broker.client().delete(*(broker.band_key(queue, *band) for band in BANDS))
 
 
 def looked_at(times: int) -> int:
@@ -41,7 +42,7 @@ def test_a_message_that_redis_lost_in_a_quiet_queue_is_sent_again(user: Any, dig
 def test_it_is_told_apart_from_those_that_wait(user: Any, digits: ModelCard) -> None:
     before, lost = submit_digit(user, digits, priority=1), submit_digit(user, digits, priority=9)
     published(before, lost)
-    broker.client().delete(broker.band_key("realtime", 9))
+    broker.client().delete(broker.band_key("realtime", 9, 0))
     looked_at(lost_messages.LOOKS)
     assert (now(before).publish_at, now(lost).publish_at is None) == (None, False)
 
@@ -65,7 +66,7 @@ def test_of_a_very_deep_queue_those_that_go_first_are_sent_again(
     monkeypatch.setattr(lost_messages, "TOLD_APART", 0)
     first, second = submit_digit(user, digits, priority=1), submit_digit(user, digits, priority=9)
     published(first, second)
-    broker.client().delete(broker.band_key("realtime", 9))
+    broker.client().delete(broker.band_key("realtime", 9, 0))
     assert looked_at(lost_messages.LOOKS) == 1
     assert now(first).publish_at is None and now(second).publish_at is not None
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError
 from django_celery_results.models import TaskResult
 
-from predictions import outcomes, recovery, turns
+from predictions import outcomes, recovery, task_results, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Event, State
 from predictions.outcomes import Ending
@@ -40,7 +40,7 @@ def test_a_finish_says_the_same_again(user: Any, digits: ModelCard, ending: Endi
     claim = claimed(submit_digit(user, digits))
     finish = reply_lost_once(partial(outcomes.finish, claim.job.pk, claim.attempt, ending))
     assert insist(finish) == ending.state
-    assert TaskResult.objects.get().status == outcomes.CELERY_STATUS[ending.state]
+    assert TaskResult.objects.get().status == task_results.CELERY_STATUS[ending.state]
 
 
 def test_the_finish_of_a_chunk_counts_it_once_and_says_how_the_job_stands(user: Any, digits: ModelCard) -> None:
@@ -69,5 +69,5 @@ def test_the_finish_of_a_chunk_that_was_taken_is_still_refused(user: Any, digits
 
 def test_a_retry_is_noted_and_counted_once(user: Any, digits: ModelCard) -> None:
     claim = claimed(submit_digit(user, digits))
-    assert insist(reply_lost_once(partial(recovery.retry_later, claim.job, claim.attempt, "CUDA error")))
+    assert insist(reply_lost_once(partial(recovery.retry_later, claim.job_id, claim.attempt, "CUDA error")))
     assert (now(claim.job).retries, Event.objects.count()) == (1, 1)

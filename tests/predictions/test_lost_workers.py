@@ -14,6 +14,7 @@ from predictions import broker, dispatch, lost_messages, lost_workers, recovery,
 from predictions.clock import Clock
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State, new_id
+from predictions.queues import BANDS
 from predictions.workers import Worker, report, say_goodbye
 from tests.conftest import StartWorker
 from tests.predictions.jobs import claimed, now, submit_digit, submit_endless, submit_rows
@@ -38,8 +39,8 @@ def deliver(*jobs: Job) -> None:
     publish(*jobs)
     client = broker.client()
     for queue in ("realtime", "batch"):
-        for priority in range(10):
-            while message := client.rpop(broker.band_key(queue, priority)):
+        for band in BANDS:
+            while message := client.rpop(broker.band_key(queue, *band)):
                 tag, at = str(time.monotonic_ns()), time.time()
                 client.hset(broker.UNACKED, tag, f'[{message.decode()}, "", "{queue}"]')
                 client.zadd(broker.UNACKED_INDEX, {tag: at})
@@ -101,7 +102,7 @@ def test_the_census_sends_no_row_twice_in_thirty_seconds_either(user: Any, digit
     job = submit_digit(user, digits)
     for _ in range(2):
         publish(job)
-        broker.client().delete(broker.band_key("realtime", 9))
+        broker.client().delete(broker.band_key("realtime", 9, 0))
         census = lost_messages.Census()
         sent = [census.check() for _ in range(lost_messages.LOOKS)]
     assert sent == [0, 0, 0]

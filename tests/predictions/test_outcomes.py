@@ -95,4 +95,4 @@ def test_a_failure_that_the_rescue_recorded_is_not_the_attempts_own(user: Any, d
 def test_a_late_finish_of_a_job_that_is_gone_is_refused(user: Any, digits: ModelCard) -> None:
     claim = claimed(submit_digit(user, digits))
     Job.objects.all().delete()
-    assert outcomes.finish(claim.job.pk, claim.attempt, SUCCESS) is None
+    assert outcomes.finish(claim.job_id, claim.attempt, SUCCESS) is None

@@ -9,6 +9,7 @@ import pytest
 from django.template.loader import render_to_string
 
 from predictions import pages, progress, timeline
+from predictions.job_list import JobList
 from predictions.models import Job, State, note, utc_now
 from predictions.templatetags import job_words
 from tests.predictions.jobs import claimed, now, submit_digit
@@ -99,7 +100,7 @@ def test_live_rows_gather_on_top_the_newest_last(user: Any, digits: Any) -> None
 def test_live_counts_meet_only_the_chips_of_the_same_filters(user: Any, digits: Any) -> None:
     submit_digit(user, digits)
     of_all, of_batches, same = (
-        pages.counts_context(user, query) for query in ({}, {"kind": "batch"}, {"status": "failed", "view": "list"})
+        pages.counts_of(JobList(user, query)) for query in ({}, {"kind": "batch"}, {"status": "failed", "view": "list"})
     )
     assert of_all["counts_of"] == same["counts_of"] != of_batches["counts_of"]
     frame = render_to_string("predictions/_job_counts.html", of_all)

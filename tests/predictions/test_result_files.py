@@ -7,7 +7,7 @@ import pytest
 
 from predictions import expiry, files, outcomes, revocation, turns
 from predictions.errors import NotFound, ResultExpired
-from predictions.leases import Claim
+from predictions.leases import ChunkClaim
 from predictions.model_cards import ModelCard
 from predictions.models import Job, State
 from predictions.outcomes import Ending
@@ -28,9 +28,8 @@ def score(job: Job, number: int, rejected: bytes = b"") -> None:
     leave(job, claimed_chunk(job, number), rejected)
 
 
-def leave(job: Job, claim: Claim, rejected: bytes = b"") -> None:
+def leave(job: Job, claim: ChunkClaim, rejected: bytes = b"") -> None:
     """What a worker leaves of one part, each of its rows a 3."""
-    assert claim.chunk is not None
     number, first = claim.chunk.number, claim.chunk.first_row
     lines = "".join(f"{row},3,3,0.9\n" for row in range(first, first + claim.chunk.rows)).encode()
     files.write(files.result_key(job.pk, number, claim.attempt), lines)

@@ -10,7 +10,7 @@ from predictions.errors import InvalidInput, KeyReused, WrongState
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State, Upload
 from predictions.submission import Wishes
-from tests.predictions.jobs import submit_digit, submit_rows, upload_rows
+from tests.predictions.jobs import now, submit_digit, submit_rows, upload_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def test_a_vector_is_queued_with_the_default_priority_of_its_queue(user: Any, di
 def test_the_steward_may_publish_a_fresh_job_two_seconds_later_by_the_databases_clock(
     user: Any, digits: ModelCard
 ) -> None:
-    assert 1.0 < (submit_digit(user, digits).publish_at or 0) - now_s() < 2.1
+    assert 1.0 < (now(submit_digit(user, digits)).publish_at or 0) - now_s() < 2.1
 
 
 def test_a_batch_has_a_chunk_for_each_part_and_one_of_them_reserved(user: Any, digits: ModelCard) -> None:

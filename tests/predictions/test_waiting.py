@@ -25,6 +25,13 @@ def test_those_more_urgent_and_those_before_it_go_first(user: Any, digits: Model
     assert [ahead_of(job) for job in (urgent, first, second, low)] == [0, 1, 2, 3]
 
 
+def test_of_one_priority_those_behind_go_last(user: Any, digits: ModelCard) -> None:
+    behind, low, front = (submit_digit(user, digits, priority=priority) for priority in (9, 1, 9))
+    Job.objects.filter(pk=behind.pk).update(lane=1)
+    assert [ahead_of(job) for job in (front, behind, low)] == [0, 1, 2]
+    assert [waiting.outlook("realtime", [9], lane)[9].ahead for lane in (0, 1)] == [1, 2]
+
+
 def test_a_running_job_has_no_position(user: Any, digits: ModelCard) -> None:
     assert waiting.position(claimed(submit_digit(user, digits)).job) is None
 

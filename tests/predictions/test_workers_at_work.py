@@ -31,7 +31,7 @@ def result_lines(job: Job) -> list[str]:
     return b"".join(files.read(key) for key in keys).decode().splitlines()
 
 
-@pytest.mark.parametrize("pool", [("--pool=solo",), ("--pool=prefork", "--autoscale=2,1")])
+@pytest.mark.parametrize("pool", [("--pool=custom",), ("--pool=solo",), ("--pool=prefork", "--autoscale=2,1")])
 def test_a_digit_and_a_file_are_scored_under_every_pool(
     a_worker: StartWorker, user: Any, digits: ModelCard, pool: tuple[str, ...]
 ) -> None:
@@ -46,7 +46,7 @@ def test_nine_goes_first_whatever_was_published_before(a_worker: StartWorker, us
     low = [submit_digit(user, digits, priority=1) for _ in range(5)]
     high = [submit_digit(user, digits, priority=9) for _ in range(5)]
     assert eventually(lambda: broker.depths()["realtime"].waiting == 10)
-    a_worker("realtime", ready=False)
+    a_worker("realtime", ready=False, env={"MICRO_BATCH": "1"})
     assert eventually(lambda: all(map(has_ended, low + high)), 60)
     assert max(now(job).started for job in high) < min(now(job).started for job in low)
 

@@ -13,7 +13,10 @@ def test_nothing_is_said_when_all_is_well() -> None:
 def test_a_queue_that_waits_without_a_worker_comes_with_the_command_that_starts_one() -> None:
     (condition,) = found(depths=[depth("batch", database_queued=812, consumers=0)])
     assert condition.words == "batch: 812 waiting, no worker. Start one:"
-    assert condition.command == ".venv/bin/celery -A inference_site worker --pool=solo -Q batch,default -n batch2@%h"
+    assert condition.command == (
+        "CELERY_CUSTOM_WORKER_POOL=predictions.worker.pool:ModelPool "
+        ".venv/bin/celery -A inference_site worker --pool=custom -Q batch,default -n batch2@%h"
+    )
 
 
 def test_an_empty_queue_without_a_worker_is_no_matter() -> None:

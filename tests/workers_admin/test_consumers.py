@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 
 from predictions import audit
 from predictions.live import hub, say
-from predictions.live.socket import NOT_FOUND, NOT_PERMITTED, NOT_SIGNED_IN
+from predictions.live.screen import NOT_FOUND, NOT_PERMITTED, NOT_SIGNED_IN
 from tests.predictions.jobs import submit_digit
 from tests.predictions.live import Socket, headers_of, in_thread, opened
 from workers_admin.routing import websocket_urlpatterns

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from predictions import broker, dispatch, revocation
+from predictions import broker, dispatch, fairness, revocation
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job
-from predictions.queues import band_key
+from predictions.queues import BANDS, band_key
 from tests.predictions.jobs import claimed, claimed_chunk, submit_digit, submit_rows
 from tests.processes import eventually
 from workers_admin import depths
@@ -39,7 +39,7 @@ def published(job: Job) -> Job:
 
 def deliver(queue: str) -> None:
     """Move one message to where kombu keeps what was delivered. Source: kombu.transport.redis.QoS.append."""
-    keys = [band_key(queue, priority) for priority in range(9, -1, -1)]
+    keys = [band_key(queue, *band) for band in BANDS]
     message = next(message for message in (broker.client().rpop(key) for key in keys) if message)
     tag = json.loads(message)["properties"]["delivery_tag"]
     broker.client().hset(broker.UNACKED, tag, json.dumps([json.loads(message), "", queue]))
@@ -51,6 +51,15 @@ def test_what_waits_is_counted_in_all_bands(user: Any, digits: ModelCard) -> Non
     depth = depth_of()
     assert (depth.waiting, depth.waiting_by_priority, depth.database_queued) == (4, {9: 2, 5: 1, 0: 1}, 4)
     assert list(queue_json(depth)["waiting_by_priority"]) == ["9", "5", "0"]
+
+
+def test_both_lanes_of_a_priority_are_told_as_one(
+    user: Any, other_user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fairness, "MANY_WAITING", 0)
+    jobs = [published(submit_digit(owner, digits)) for owner in (user, user, other_user)]
+    assert [job.lane for job in jobs] == [0, 1, 0]
+    assert (depth_of().waiting_by_priority, depth_of().missing) == ({9: 3}, 0)
 
 
 def test_what_was_delivered_is_unacknowledged_and_then_running(user: Any, digits: ModelCard) -> None:

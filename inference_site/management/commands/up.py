@@ -18,6 +18,7 @@ from inference_site.child import Child
 from inference_site.supervising import Log, Supervisor
 from predictions import model_cards, sign_in
 from predictions.errors import UnknownModel
+from predictions.queues import POOL, POOL_VARIABLE
 
 HOST = "127.0.0.1"
 REDIS_PATIENCE_S = 10
@@ -146,6 +147,9 @@ def _web() -> Child:
         "--no-access-log",
         "--ws-max-size",
         "65536",
+        # Compressed once a socket, what hundreds of them are shown costs many times the sending of it.
+        "--ws-per-message-deflate",
+        "false",
     ]
     return Child("web", argv, stops=0, grace_s=7)
 
@@ -165,7 +169,7 @@ def _worker(name: str, queues: str, number: int) -> Child:
     node = name if number == 1 else f"{name}{number}"
     argv = [sys.executable, "-m", "celery", "--quiet", "-A", "inference_site", "worker", "--pool=solo", "-Q", queues]
     argv += ["-n", f"{node}@%h", "--without-mingle", "--without-gossip", "-l", "INFO"]
-    return Child(node, argv, stops=1, grace_s=15)
+    return Child(node, argv, stops=1, grace_s=15, environment={POOL_VARIABLE: POOL})
 
 
 def _web_listens() -> bool:

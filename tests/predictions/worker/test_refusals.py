@@ -8,7 +8,7 @@ from predictions import recovery
 from predictions.model_cards import ModelCard
 from predictions.models import Event, State
 from predictions.vitals import vitals
-from predictions.worker import part, single
+from predictions.worker import micro_batch, part
 from predictions.worker.runtime import models
 from tests.predictions.jobs import claimed, claimed_chunk, lapse, now, submit_digit, submit_rows
 
@@ -26,7 +26,7 @@ def test_the_late_result_of_a_vector_is_refused_counted_and_told(user: Any, digi
     lapse(late.job)
     recovery.reap()
     claimed(late.job, "realtime@other")
-    single.work_on(late, list(digits.examples[3]["vector"]), models.get(digits.ref))
+    micro_batch.score([late], {late.job_id: list(digits.examples[3]["vector"])}, models.get(digits.ref))
     assert (vitals.fenced, now(late.job).state) == (1, State.RUNNING)
     assert (
         Event.objects.filter(attempt=1).last().text  # type: ignore[union-attr]

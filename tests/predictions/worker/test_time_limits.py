@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django_celery_results.models import TaskResult
 
 from predictions import recovery, submission
-from predictions.leases import Claim
 from predictions.model_cards import ModelCard
 from predictions.models import Job, State
-from predictions.queues import BATCH, REALTIME
 from predictions.submission import Wishes
-from predictions.worker.beat import Beat
 from tests import processes
 from tests.conftest import StartWorker, database
 from tests.predictions.jobs import lapse, now, submit_endless, submit_rows
@@ -67,28 +63,39 @@ def test_a_worker_whose_interpreter_is_held_for_ever_is_ended_and_its_job_rescue
     assert (now(job).state, now(job).crashes) == (State.QUEUED, 1)
 
 
-def held_for_long(how: str, database_url: str = "sqlite://") -> subprocess.CompletedProcess[str]:
-    """A process that holds two claims, the second with more time, and goes on past the limit of the first."""
+LONGER = 'beat.hold(VectorClaim(UUID(int=2), 1, "batch"))'
+
+
+def held_for_long(how: str, database_url: str = "sqlite://", also: str = "") -> subprocess.CompletedProcess[str]:
+    """A process that holds a claim, and `also` another with more time, and goes on past the limit of the first."""
     code = f"""
 import time, django; django.setup()
 from django.conf import settings
-from predictions.leases import Claim
-from predictions.models import Job
+from uuid import UUID
+from predictions.leases import VectorClaim
 from predictions.worker import last_resort
 from predictions.worker.beat import beat
 settings.REALTIME_TIME_LIMIT, settings.BATCH_TIME_LIMIT, last_resort.MARGIN_S = 0.1, 60, 0.9
-first, second = Claim(Job(queue="realtime"), 1), Claim(Job(queue="batch"), 1)
-beat.hold(first)
-beat.hold(second)
+beat.hold(VectorClaim(UUID(int=1), 1, "realtime"))
+{also}
 beat.start()
 {how}
 """
+    return run_python(code, database_url)
+
+
+def run_python(code: str, database_url: str = "sqlite://") -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "inference_site.settings", "DATABASE_URL": database_url}
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
 
 
+def test_a_group_that_does_not_end_is_failed_by_nobody_and_the_process_ends() -> None:
+    done = held_for_long("time.sleep(20)", "sqlite:////nowhere/at-all.sqlite3", also=LONGER)
+    assert (done.returncode, done.stderr) == (75, "")
+
+
 def test_the_last_resort_is_set_for_what_must_end_first() -> None:
-    done = held_for_long("sum(range(10**15))")
+    done = held_for_long("sum(range(10**15))", also=LONGER)
     assert done.returncode == 1 and "Timeout (0:00:0" in done.stderr
 
 
@@ -98,17 +105,21 @@ def test_a_database_that_is_away_at_the_limit_does_not_keep_the_process() -> Non
     assert "unable to open database file" in done.stderr.partition("Timeout (")[0]
 
 
+COUNT_THREADS = """
+from pathlib import Path
+from uuid import UUID
+import django; django.setup()
+from predictions.leases import VectorClaim
+from predictions.worker.beat import Beat
+
+held, first, second = Beat(), VectorClaim(UUID(int=1), 1, "realtime"), VectorClaim(UUID(int=2), 1, "batch")
+for act in (lambda: None, lambda: held.hold(first, second), lambda: held.drop(first), lambda: held.drop(second)):
+    act()
+    print(len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the threads that Python does not know of")
 def test_the_last_resort_is_called_off_when_nothing_is_held_any_more() -> None:
-    def threads() -> int:
-        return len(list(Path("/proc/self/task").iterdir()))
-
-    held, before = Beat(), threads()
-    first, second = Claim(Job(queue=REALTIME), 1), Claim(Job(queue=BATCH), 1)
-    held.hold(first)
-    held.hold(second)
-    assert threads() == before + 1
-    held.drop(first)
-    assert threads() == before + 1
-    held.drop(second)
-    assert threads() == before
+    before, both, one, none = map(int, run_python(COUNT_THREADS).stdout.split())
+    assert (both, one, none) == (before + 1, before + 1, before)

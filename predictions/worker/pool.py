@@ -1,0 +1,221 @@
+"""A Celery pool for workers that own a model: what waits is worked on together, in one process, without a fork.
+
+Celery's own pools take one message at a time, fork (which CUDA does not survive), or answer nothing while they work.
+Here the worker's event loop hands over what was delivered; a turn takes the most urgent of it, as many as go together,
+at once and without a timer. Short turns run on the loop itself, long ones on one thread, so that the loop goes on
+answering. What Celery does for each task – trace, events, acknowledgement – is always done on the loop's thread: its
+event dispatcher is not safe from two (facts 5).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from celery import signals
+from celery.concurrency.base import BasePool
+from celery.exceptions import ImproperlyConfigured
+from django.conf import settings
+
+from predictions.vitals import vitals
+from predictions.worker.bell import Bell
+from predictions.worker.pace import Pace
+from predictions.worker.together import TogetherTask, settle
+
+log = logging.getLogger(__name__)
+SWITCH_INTERVAL_S = 0.0005
+"""How soon the loop gets the interpreter back from a busy model thread (facts 59)."""
+INLINE_BELOW_S = 0.005
+NO_PRIORITY = 255
+
+
+@dataclass(eq=False, slots=True)
+class Delivery:
+    """A message as Celery hands it to a pool. request: Celery's; trace: what runs the task, once its body is due."""
+
+    request: Any
+    trace: Callable[..., Any]
+    answered: Callable[[Any], None]
+    task: Any
+    urgency: int
+    group: str | None
+
+    def run(self) -> Any:
+        """The task under Celery's trace; its body was decoded when the message came."""
+        request = self.request
+        return self.trace(request.type, request.id, request.request_dict, request._payload, None, None)
+
+
+@dataclass(eq=False, slots=True)
+class Turn:
+    """What is worked on at once: messages of one group, or a single one of a plain task."""
+
+    deliveries: list[Delivery]
+    returned: Any = None
+    error: Exception | None = None
+    took_s: float = 0.0
+
+    @property
+    def is_together(self) -> bool:
+        return self.deliveries[0].group is not None
+
+    def work(self) -> None:
+        begun = time.perf_counter()
+        first = self.deliveries[0]
+        if self.is_together:
+            try:
+                first.task.work_together([(each.request.id, each.request.args) for each in self.deliveries])
+            except Exception as error:
+                self.error = error
+        else:
+            self.returned = first.run()
+        self.took_s = time.perf_counter() - begun
+
+
+class ModelPool(BasePool):
+    signal_safe = False
+    body_can_be_buffer = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if options.get("threads"):
+            raise ImproperlyConfigured("This pool needs Celery's event loop: a Redis broker, and not Windows.")
+        self.limit = 1
+        self._pace = Pace(settings.MICRO_BATCH)
+        self._waiting: list[Delivery] = []
+        self._turns: SimpleQueue[Turn | None] = SimpleQueue()
+        self._done: deque[Turn] = deque()
+        self._in_thread: Turn | None = None
+        self._bell = Bell()
+        self._thread = Thread(target=self._work_in_thread, name="model", daemon=True)
+        self._consumer: Any = None
+
+    def on_start(self) -> None:
+        signals.worker_process_init.send(sender=None)  # no process is forked: this one works
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._thread.start()
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        loop.add_reader(self._bell.fileno(), self._on_bell)
+
+    def serve(self, consumer: Any) -> None:
+        """Whose prefetch follows the pace."""
+        self._consumer = consumer
+        self._follow_pace()
+
+    def on_apply(self, target: Callable[..., Any], *_: Any, callback: Any, accept_callback: Any, **__: Any) -> None:
+        """Hold a message until the loop has taken in all that came with it. The callbacks are methods of Celery's request."""
+        request = accept_callback.__self__
+        task = request.task
+        group = task.group_of(request.args) if isinstance(task, TogetherTask) else None
+        urgency = request.delivery_info.get("priority")
+        self._waiting.append(
+            Delivery(request, target, callback, task, NO_PRIORITY if urgency is None else urgency, group)
+        )
+        self._bell.ring()
+
+    def on_stop(self) -> None:
+        """Finish what was begun. What was not goes back to the broker when Celery closes the channel."""
+        self._waiting.clear()
+        self._turns.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._report_done()
+
+    def terminate_job(self, pid: int, signal: Any = None) -> None:
+        """`revoke(terminate=True)`: the job is told to stop by its row (control_revokes.py); no process is killed."""
+
+    def _on_bell(self) -> None:
+        """In the phase of the loop in which events are handled: acknowledgements that are made elsewhere lie until the
+
+        next event, up to a second (facts 58).
+        """
+        self._bell.silence()
+        self._report_done()
+        if self._in_thread is None and (turn := self._next_turn()):
+            self._begin(turn)
+        if self._waiting and self._in_thread is None:
+            self._bell.ring()  # after whatever else the loop has to do
+
+    def _next_turn(self) -> Turn | None:
+        """The most urgent, and what goes together with it; of equals what came first."""
+        self._waiting = [each for each in self._waiting if not each.request.revoked()]
+        if not self._waiting:
+            return None
+        self._waiting.sort(key=_urgency)
+        first = self._waiting[0]
+        if first.group is None:
+            taken = [first]
+        else:
+            taken = [each for each in self._waiting if each.group == first.group and each.task is first.task]
+            taken = taken[: self._pace.at_once]
+        chosen = set(map(id, taken))
+        self._waiting = [each for each in self._waiting if id(each) not in chosen]
+        return Turn(taken)
+
+    def _begin(self, turn: Turn) -> None:
+        now = time.monotonic()
+        for each in turn.deliveries:
+            each.request.on_accepted(os.getpid(), now)
+        if turn.is_together and _is_short():
+            turn.work()
+            self._report(turn)
+        else:
+            self._in_thread = turn
+            self._turns.put(turn)
+
+    def _work_in_thread(self) -> None:
+        while turn := self._turns.get():
+            turn.work()
+            self._done.append(turn)
+            self._bell.ring()
+
+    def _report_done(self) -> None:
+        while self._done:
+            self._in_thread = None
+            self._report(self._done.popleft())
+
+    def _report(self, turn: Turn) -> None:
+        """What Celery does with each task that has run."""
+        self._pace.worked(len(turn.deliveries), turn.took_s)
+        self._follow_pace()
+        if not turn.is_together:
+            turn.deliveries[0].answered(turn.returned)
+            return
+        for each in turn.deliveries:
+            settle(each.request.request_dict, turn.error)
+            each.answered(each.run())
+
+    def _follow_pace(self) -> None:
+        vitals.prefetch = prefetch = self._pace.prefetch
+        if self._consumer is not None:
+            self._consumer.follow(prefetch)
+
+    def _get_info(self) -> dict[str, Any]:
+        """For `celery inspect stats`."""
+        return {
+            **super()._get_info(),
+            "max-concurrency": 1,
+            "processes": [os.getpid()],
+            "micro-batches": {str(size): count for size, count in sorted(vitals.micro_batches.items())},
+            "pass-s": vitals.pass_s,
+            "at-once": self._pace.at_once,
+            "runs": "inline" if _is_short() else "in a thread",
+        }
+
+
+def _is_short() -> bool:
+    """A forward pass hardly delays whoever asks the worker something meanwhile. Unknown, it may be long."""
+    return vitals.pass_s is not None and vitals.pass_s < INLINE_BELOW_S
+
+
+def _urgency(delivery: Delivery) -> int:
+    return delivery.urgency
