@@ -8,6 +8,7 @@ BENCH_REPORT=file.json: every figure, for a machine. POOL=solo: another of Celer
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ ON_REQUEST: dict[str, Callable[[Stage], Runs]] = {"safeties": safeties.safeties}
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     begun, wanted = time.monotonic(), _wanted()
     conditions = report.conditions(DATABASE, POOL)
     results: report.Results = {}

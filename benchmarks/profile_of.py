@@ -25,6 +25,7 @@ CLIENTS = int(os.environ.get("CLIENTS", "32"))
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     folder = Path(os.environ.get("FOLDER") or tempfile.mkdtemp(prefix="dashboard-profiles-"))
     with ExitStack() as stack:
         stack.enter_context(kept_logs())

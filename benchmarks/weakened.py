@@ -7,6 +7,7 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup
 from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from inference_site.celery import app
 
@@ -36,7 +37,7 @@ def without_history(execute: Any, sql: str, params: Any, many: bool, context: An
 WRAPPERS = {"claim": unclaimed, "history": without_history}
 
 
-@connection_created.connect
+@receiver(connection_created)
 def wrap(connection: Any, **_: Any) -> None:
     if wrapper := WRAPPERS.get(os.environ["WITHOUT"]):
         connection.execute_wrappers.append(wrapper)

@@ -1,4 +1,4 @@
-"""What the web process serves: Django's pages and JSON behind the lean door and the limit on bodies, websockets behind the check of origins."""
+"""What the web process serves: the lean door, Django's pages and JSON behind it, and websockets behind the check of origins."""
 
 from __future__ import annotations
 

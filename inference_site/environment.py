@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 T = TypeVar("T")
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]", "::1"}
 POSTGRESQL = {
-    # Each thread that asks keeps its connection: eight of the web's, the publisher's and the live pages'.
+    # Each thread that asks keeps its connection: eight of the web's, the writer's, the publisher's and the live pages'.
     "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
     # A client that froze or vanished must not keep its locks until TCP gives up, two hours later.
     "options": "-c idle_in_transaction_session_timeout=20000",

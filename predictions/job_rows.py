@@ -50,10 +50,14 @@ def _same(vendor: str) -> Row:
     return tuple(field.get_db_prep_save(field.get_default(), connection) for field in _same_fields())
 
 
+def _column(field: Field[Any, Any]) -> str:
+    return str(field.column)
+
+
 @cache
 def _insert_sql(vendor: str) -> str:
     own, same = _own_fields(), _same_fields()
-    columns = [*(field.column for field in own), "vector", *(field.column for field in same), "publish_at"]
+    columns = [*map(_column, own), "vector", *map(_column, same), "publish_at"]
     json = "%s::jsonb" if vendor == "postgresql" else "%s"
     values = [*["%s"] * len(own), json, *["%s"] * len(same), f"{now_sql()} + {STEWARD_AFTER_S}"]
     return (

@@ -23,7 +23,7 @@ def are_limited() -> bool:
 def check(user_id: int) -> None:
     """Raises TooMany past RATE_LIMIT, with the seconds until the window ends."""
     global _ask_again_at
-    if not are_limited():
+    if settings.RATE_LIMIT is None or not are_limited():
         return
     most, window_s = settings.RATE_LIMIT
     now = time.time()

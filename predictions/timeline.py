@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from predictions.models import Event, Job, Kind, State
+from predictions.templatetags.quantities import duration
 
 DONE, NOW, BAD = "done", "now", "bad"
 
@@ -68,7 +69,14 @@ def _started(job: Job) -> Moment | None:
     if job.started is None:
         return None
     words = f"Started on {job.worker}" if job.worker else "Started"
-    return Moment(words, job.started, took_s=_between(job.published or job.created, job.started))
+    return Moment(words, job.started, took_s=_between(job.published or job.created, job.started), detail=_together(job))
+
+
+def _together(job: Job) -> str:
+    """With how many it was scored, once that is known."""
+    if not job.micro_batch or job.started is None:
+        return ""
+    return f"In a micro-batch of {job.micro_batch}, waited {duration(_between(job.created, job.started))}."
 
 
 def _under_way(job: Job) -> Moment | None:

@@ -103,10 +103,14 @@ def a_worker(transactional_db: None, clean_redis: None, model_dir: Path) -> Iter
     with ExitStack() as stack:
 
         def start(
-            queues: str, *options: str, env: dict[str, str] | None = None, ready: bool = True
+            queues: str,
+            *options: str,
+            env: dict[str, str] | None = None,
+            ready: bool = True,
+            app: str = "inference_site",
         ) -> subprocess.Popen[bytes]:
             name = f"{queues.split(',')[0]}{next(_numbers)}"
-            command = processes.worker_command(queues, name, *options)
+            command = processes.worker_command(queues, name, *options, app=app)
             child = stack.enter_context(
                 processes.running(name, command, {**processes.database_env(database()), **(env or {})})
             )

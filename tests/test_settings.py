@@ -13,7 +13,7 @@ import pytest
 from tests.processes import ROOT
 
 KNOWN = re.compile(r"^#?([A-Z_]+)=", re.MULTILINE)
-READ = re.compile(r"""(?:environ\.get|whole_number|folder|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
 
 
 def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ event dispatcher is not safe from two (facts 5).
 
 from __future__ import annotations
 
-import logging
+import gc
 import os
 import sys
 import time
@@ -30,7 +30,6 @@ from predictions.worker.bell import Bell
 from predictions.worker.pace import Pace
 from predictions.worker.together import TogetherTask, settle
 
-log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S = 0.0005
 """How soon the loop gets the interpreter back from a busy model thread (facts 59)."""
 INLINE_BELOW_S = 0.005
@@ -100,6 +99,8 @@ class ModelPool(BasePool):
 
     def on_start(self) -> None:
         signals.worker_process_init.send(sender=None)  # no process is forked: this one works
+        gc.collect()
+        gc.freeze()  # torch and the model are here to stay; looking through them took a third of a second now and then
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread.start()
 
@@ -115,7 +116,7 @@ class ModelPool(BasePool):
         """Hold a message until the loop has taken in all that came with it. The callbacks are methods of Celery's request."""
         request = accept_callback.__self__
         task = request.task
-        group = task.group_of(request.args) if isinstance(task, TogetherTask) else None
+        group = task.group_of(request.id, request.args) if isinstance(task, TogetherTask) else None
         urgency = request.delivery_info.get("priority")
         self._waiting.append(
             Delivery(request, target, callback, task, NO_PRIORITY if urgency is None else urgency, group)
@@ -134,10 +135,7 @@ class ModelPool(BasePool):
         """`revoke(terminate=True)`: the job is told to stop by its row (control_revokes.py); no process is killed."""
 
     def _on_bell(self) -> None:
-        """In the phase of the loop in which events are handled: acknowledgements that are made elsewhere lie until the
-
-        next event, up to a second (facts 58).
-        """
+        """In the phase of the loop in which events are handled: what is acknowledged elsewhere lies until the next event."""
         self._bell.silence()
         self._report_done()
         if self._in_thread is None and (turn := self._next_turn()):

@@ -25,12 +25,13 @@ TURN_S = 1.0
 class Predict(TogetherTask):
     """What waits for the same model is scored in one pass."""
 
-    def group_of(self, args: Sequence[Any]) -> str:
-        return str(args[1])
+    def group_of(self, task_id: str, args: Sequence[Any]) -> str | None:
+        """The model's ref. A stranger's message may be anything: it fails alone."""
+        return str(args[1]) if len(args) == 2 and _is_uuid(task_id) else None
 
     def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> None:
         requests = [Request(UUID(task_id), args[0]) for task_id, args in messages]
-        micro_batch.work_on(requests, self.group_of(messages[0][1]))
+        micro_batch.work_on(requests, str(messages[0][1][1]))
 
 
 @shared_task(name=dispatch.PREDICT, bind=True, base=Predict)
@@ -59,6 +60,14 @@ def score_chunk(job_id: str, chunk_id: int, attempt: int, ref: str) -> None:
             dispatch.publish_soon([following, *insist(partial(turns.reserve, claim.job.pk))])
             return
         claim = _claim(claim.job.pk, following.chunk_id or 0, following.attempt)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _claim(job_id: UUID, chunk_id: int, attempt: int) -> ChunkClaim | None:

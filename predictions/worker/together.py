@@ -18,8 +18,8 @@ class TogetherTask(Task):
     abstract = True
 
     @abstractmethod
-    def group_of(self, args: Sequence[Any]) -> str:
-        """What those that go together have in common."""
+    def group_of(self, task_id: str, args: Sequence[Any]) -> str | None:
+        """What those that go together have in common; None for a message that is to be worked on by itself."""
 
     @abstractmethod
     def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> None:

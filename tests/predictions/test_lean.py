@@ -25,7 +25,7 @@ from tests.predictions.jobs import PREDICTION, claimed, submit_digit
 from tests.predictions.live import in_thread
 from tests.predictions.test_hub import end, is_heard
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_server")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_server", "model_dir")]
 HOST = "http://localhost"
 PREDICT = "/api/v1/predict"
 VECTOR = json.dumps([0.5] * 64).encode()
@@ -244,6 +244,7 @@ async def submitted(doors: Doors, key: dict[str, str], wait_s: float) -> tuple[a
     asked = Asked(headers=JSON | key | {"Prefer": f"wait={wait_s}"})
     waiting = asyncio.ensure_future(doors.answer("lean", asked))
     while not await Job.objects.aexists():
+        assert not waiting.done(), waiting.result().text
         await asyncio.sleep(0.01)
     return waiting, await Job.objects.aget()
 
@@ -303,6 +304,7 @@ async def test_who_leaves_while_it_waits_is_not_waited_for(live: None, doors: Do
     scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     waiting = asyncio.ensure_future(doors.apps["lean"](scope, receive, send))
     while not hub.of_this_loop().load()[0]:
+        assert not waiting.done()
         await asyncio.sleep(0.01)
     began = time.monotonic()
     has_left.set()
