@@ -19,7 +19,7 @@ import httpx
 from benchmarks.processes import ROOT, STARTS_WITHIN_S, child_with, free_port, process, wait_until
 
 # How the product starts its workers; POOL=solo measures another pool of Celery's.
-POOL = os.environ.get("POOL", "solo")
+POOL = os.environ.get("POOL", "custom")
 POOL_ENV = {"CELERY_CUSTOM_WORKER_POOL": "predictions.worker.pool:ModelPool"}
 NOT_INHERITED = (
     *("REDIS_URL", "DATABASE_URL", "MODEL_DIR", "DEFAULT_MODEL", "RATE_LIMIT", "ALLOWED_HOSTS", "SECRET_KEY"),

@@ -8,21 +8,26 @@ from typing import Any
 
 import django
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, import_modules
 from kombu.transport.redis import Channel
 
 from predictions.queues import TRANSPORT_BANDS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inference_site.settings")
-# Django's checks would have every worker import the pages; `manage.py up` and the tests run them.
-os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
-app = Celery("inference_site")
+# Without Celery's fixup for Django: it closes the database's connection around each task, which costs more than the task (facts 14).
+app = Celery("inference_site", fixups=[])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # current_app is thread-local; without this AsyncResult(id) fails in every thread but one (facts 49).
 app.set_default()
 # kombu allows ten bands: it would put a message of a lower one that it gives back, say at a worker's end, before more urgent ones.
 Channel.max_priority = TRANSPORT_BANDS[-1]
+
+
+@import_modules.connect  # type: ignore[untyped-decorator]
+def set_up_django(**_: Any) -> None:
+    """Before the tasks are imported."""
+    django.setup()
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]

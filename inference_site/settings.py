@@ -155,7 +155,6 @@ CELERY_TASK_IGNORE_RESULT = True  # outcomes.py alone writes results, in the tra
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_CONSUMER = "predictions.worker.consuming:Consumer"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_DB_REUSE_MAX = 1_000_000  # Celery would close the database's connection before and after each task (facts 14)
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False

@@ -8,6 +8,7 @@ from predictions import contract
 from predictions.api_answers import Shown
 from predictions.api_reading import job_id_of, no_job
 from predictions.db_threads import in_db_thread
+from predictions.fresh import FreshJob
 from predictions.live import hub
 from predictions.models import Job, JobQuerySet
 
@@ -38,9 +39,9 @@ async def show_once_ended(jobs: JobQuerySet, job_id: UUID, wait_s: float) -> Sho
         return shown or await show_ended(job, waiter, wait_s)
 
 
-async def show_ended(job: Job, waiter: hub.Waiter, wait_s: float) -> Shown:
+async def show_ended(job: Job | FreshJob, waiter: hub.Waiter, wait_s: float) -> Shown:
     """The job once it has ended or the time is over; it is read again where the news did not tell how it ended."""
     await waiter.ended(wait_s)
     if waiter.ending:
         return contract.ended_json(job, waiter.ending)
-    return await in_db_thread(show, Job.objects.all(), job.pk)
+    return await in_db_thread(show, Job.objects.all(), job.id)

@@ -131,7 +131,8 @@ def refuse_nul(values: Mapping[str, Any]) -> None:
 
 
 def _with_key(request: Sent, asked: Request) -> Request:
-    return replace(asked, wishes=keyed(request, asked.wishes, request.body))
+    wishes = keyed(request, asked.wishes, request.body)
+    return asked if wishes is asked.wishes else replace(asked, wishes=wishes)
 
 
 def _json(request: Sent) -> object:

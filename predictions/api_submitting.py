@@ -62,12 +62,12 @@ async def submit_vector(owner: Any, asked: Request, wait_s: float) -> Answer:
         taken = await submit(job_id)
         if not taken.is_replayed:
             return accepted(await show_ended(taken.job, waiter, wait_s), waited=True)
-    return accepted(await show_once_ended(Job.objects.all(), taken.job.pk, wait_s), is_replayed=True, waited=True)
+    return accepted(await show_once_ended(Job.objects.all(), taken.job.id, wait_s), is_replayed=True, waited=True)
 
 
 async def _show_accepted(taken: Accepted) -> Answer:
     """What was just written need not be read."""
-    if taken.is_replayed:
+    if isinstance(taken.job, Job):
         return accepted(await in_db_thread(contract.one_job_json, taken.job), is_replayed=True)
     return accepted(contract.job_json(taken.job, position=taken.position))
 

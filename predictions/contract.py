@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from predictions import outcomes, waiting
+from predictions.fresh import FreshJob
 from predictions.models import Job, Kind, State
 from predictions.turns import WORKING
 from predictions.waiting import Position
@@ -18,12 +19,13 @@ def time_of(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_json(job: Job, result: Any = None, position: Position | None = None) -> dict[str, Any]:
+def job_json(job: Job | FreshJob, result: Any = None, position: Position | None = None) -> dict[str, Any]:
     """One job; `result` is its stored prediction, `position` its place in the queue, where it has one."""
-    links = f"/api/v1/jobs/{job.pk}"
+    job_id = str(job.id)
+    links = f"/api/v1/jobs/{job_id}"
     body: dict[str, Any] = {
-        "id": str(job.pk),
-        "task_id": str(job.pk),
+        "id": job_id,
+        "task_id": job_id,
         "kind": job.kind,
         "status": job.status,
         "queue": job.queue,
@@ -38,7 +40,7 @@ def job_json(job: Job, result: Any = None, position: Position | None = None) -> 
         "error": job.error,
         "notes": job.notes,
         "retry_of": str(job.retry_of_id) if job.retry_of_id else None,
-        "links": {"self": links, "result": f"{links}/result", "page": f"/jobs/{job.pk}/"},
+        "links": {"self": links, "result": f"{links}/result", "page": f"/jobs/{job_id}/"},
     }
     if position:
         body["position"] = position.as_json()
@@ -49,7 +51,7 @@ def job_json(job: Job, result: Any = None, position: Position | None = None) -> 
     return body
 
 
-def ended_json(job: Job, ending: dict[str, Any]) -> dict[str, Any]:
+def ended_json(job: Job | FreshJob, ending: dict[str, Any]) -> dict[str, Any]:
     """A vector job that has ended since it was read. ending: the fields that are other than they were, as the news told them."""
     body = job_json(job) | ending
     return body | {"result": body.get("result")} if body["status"] == State.SUCCEEDED else body

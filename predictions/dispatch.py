@@ -24,6 +24,7 @@ from predictions import confirmations
 from predictions.clock import Clock
 from predictions.confirmations import Sent
 from predictions.envelopes import envelope
+from predictions.fresh import FreshJob
 from predictions.models import Chunk, Job, State, utc_now
 from predictions.queues import band_key, transport_priority
 
@@ -65,7 +66,7 @@ class Message:
         return Sent(self.job_id, self.chunk_id, self.attempt, at)
 
 
-def for_job(job: Job) -> Message:
+def for_job(job: Job | FreshJob) -> Message:
     args = (job.vector, job.model)
     return Message(PREDICT, args, str(job.id), job.queue, job.priority, job.lane, job.id, None, job.attempt)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from django.db import connection
 
-from predictions.models import Job
+from predictions.fresh import FreshJob
 
 MANY_WAITING = 64
 FRONT, BEHIND = 0, 1
@@ -27,7 +27,7 @@ def lane_of(owner_ids: Collection[int]) -> dict[int, int]:
     return {owner_id: BEHIND if owner_id in behind else FRONT for owner_id in owner_ids}
 
 
-def choose_lanes(jobs: Sequence[Job]) -> None:
+def choose_lanes(jobs: Sequence[FreshJob]) -> None:
     """Asked once for all that are about to be inserted. Batches keep theirs: they take turns part by part."""
     lanes = lane_of({job.owner_id for job in jobs})
     for job in jobs:

@@ -19,6 +19,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 
 from predictions import dispatch, fairness, job_rows
 from predictions.errors import KeyReused, Unavailable
+from predictions.fresh import FreshJob
 from predictions.line import Line
 from predictions.live import say
 from predictions.models import Job
@@ -35,7 +36,7 @@ TRY_AGAIN_S = 1
 class Accepted:
     """A stored job. is_replayed: it is an earlier one, which an idempotency key gave again. position: where asked for."""
 
-    job: Job
+    job: Job | FreshJob
     is_replayed: bool
     position: Position | None
 
@@ -44,7 +45,7 @@ class Accepted:
 class Entry:
     """A job on its way into the database, and whoever waits for it."""
 
-    job: Job
+    job: FreshJob
     wants_position: bool = False
     written: asyncio.Future[None] | None = None
     earlier: Job | None = None  # that its idempotency key gave again
@@ -65,7 +66,7 @@ class Entry:
         return Accepted(self.earlier or self.job, self.earlier is not None, self.position)
 
 
-def accept(job: Job) -> Accepted:
+def accept(job: FreshJob) -> Accepted:
     """Write one job in the caller's thread, and in its transaction where there is one."""
     entry = Entry(job)
     _write([entry])
@@ -73,7 +74,7 @@ def accept(job: Job) -> Accepted:
     return entry.outcome()
 
 
-async def accept_soon(job: Job, wants_position: bool) -> Accepted:
+async def accept_soon(job: FreshJob, wants_position: bool) -> Accepted:
     """Write one job with those that arrive meanwhile. Whoever is cancelled before its group has begun leaves nothing."""
     return await _writer.accept(Entry(job, wants_position))
 
@@ -188,7 +189,7 @@ def _find_earlier(keyed: Sequence[Entry]) -> None:
         stored = found[entry.job.owner_id, entry.job.idempotency_key]
         if stored.request_hash != entry.job.request_hash:
             entry.error = KeyReused(key_reused(entry.job.idempotency_key))
-        elif stored.pk != entry.job.pk:
+        elif stored.pk != entry.job.id:
             entry.earlier = stored
 
 
@@ -212,7 +213,7 @@ def _wake(group: Sequence[Entry]) -> None:
 
 def _say(group: Sequence[Entry]) -> None:
     jobs = [entry.job for entry in group if entry.is_fresh]
-    say.news([[str(job.pk), job.version, job.owner_id, job.state, job.done] for job in jobs])
+    say.news([[str(job.id), job.version, job.owner_id, job.state, job.done] for job in jobs])
 
 
 _writer = Writer()

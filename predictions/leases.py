@@ -19,6 +19,7 @@ from predictions.live import say
 from predictions.models import Chunk, Job, State
 from predictions.queues import REALTIME
 from predictions.row_locks import db_id, despite_deadlocks, in_id_order, jobs_sql
+from predictions.syncing import without_waiting_for_the_disk
 
 LEASE_S = 9.0
 BEAT_EVERY_S = 3.0
@@ -84,7 +85,7 @@ def claim_jobs(job_ids: Sequence[UUID], worker: str) -> list[VectorClaim]:
     Such a job is claimed alone: otherwise one poison vector would take its neighbours along until all look poisonous.
     """
     ids = {db_id(job_id): job_id for job_id in job_ids}
-    with transaction.atomic(), connection.cursor() as cursor:
+    with without_waiting_for_the_disk(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_claim_sql(len(ids)), [worker, LEASE_S, *ids])
         rows = cursor.fetchall()
     claims = [

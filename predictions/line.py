@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from django.db.models import Count
 
 from predictions import waiting
+from predictions.fresh import FreshJob
 from predictions.models import Job, State
 from predictions.waiting import Position
 
@@ -25,22 +26,22 @@ class Line:
         self._counts: Counter[Band] = Counter()
         self._count_at = 0.0
 
-    def join(self, jobs: Sequence[Job]) -> None:
+    def join(self, jobs: Sequence[FreshJob]) -> None:
         """These are queued now."""
         self._counts.update(map(_band, jobs))
 
-    def places(self, jobs: Sequence[Job]) -> list[Position]:
+    def places(self, jobs: Sequence[FreshJob]) -> list[Position]:
         """Where each of these stands; they are the last that joined."""
         self._count_now_and_then()
         pace = waiting.pace_of(self._queue)
         behind = Counter[Band]()
-        found = dict[Job, Position]()
-        for job in sorted(jobs, key=lambda job: job.pk, reverse=True):
+        found = dict[FreshJob, Position]()
+        for job in sorted(jobs, key=lambda job: job.id, reverse=True):
             behind[_band(job)] += 1
             found[job] = pace.position(max(0, self._up_to(job) - behind[_band(job)]))
         return [found[job] for job in jobs]
 
-    def _up_to(self, job: Job) -> int:
+    def _up_to(self, job: FreshJob) -> int:
         """How many are in its band and those before it."""
         return sum(
             count
@@ -58,5 +59,5 @@ class Line:
         self._count_at = now + max(COUNT_EVERY_S, (now - began) / COUNTING_SHARE)
 
 
-def _band(job: Job) -> Band:
+def _band(job: FreshJob) -> Band:
     return job.priority, job.lane

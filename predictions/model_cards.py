@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,9 @@ from django.conf import settings
 
 from predictions.card_fields import FIELDS, NAME, VERSION
 from predictions.errors import ModelRefused, UnknownModel
+from predictions.stamps import Looked, Stamp, stamp_of
 
+MOST_KEPT = 512
 REF = re.compile(rf"(?P<name>{NAME.pattern})(?:@(?P<version>{VERSION.pattern}))?")
 
 
@@ -72,11 +74,8 @@ def default_card() -> ModelCard:
 def card(ref: str | None) -> ModelCard:
     """The card of "name@version", of the newest version of "name", or the default (None). Raises UnknownModel."""
     wanted = settings.DEFAULT_MODEL if ref is None else ref
-    parts = REF.fullmatch(wanted)
-    found = parts and _card_of(parts["name"], parts["version"])
-    if not found:
-        raise UnknownModel(f"The model '{wanted[:80]}' is not known; {_known()}.")
-    return found
+    kept = _kept.get((settings.MODEL_DIR, wanted))
+    return kept[0] if kept and kept[1].still_holds() else _look_up(wanted)
 
 
 def versions(name: str) -> list[int]:
@@ -121,13 +120,30 @@ def from_json(body: Any) -> ModelCard:
     return ModelCard(**fields | {many: tuple(fields[many]) for many in ("labels", "features", "examples")})
 
 
-def _card_of(name: str, version: str | None) -> ModelCard | None:
-    candidates: Sequence[str | int] = [version] if version else versions(name)
-    for candidate in candidates:
-        found = _found_at(home() / name / str(candidate) / "card.json")
+def _look_up(wanted: str) -> ModelCard:
+    parts, looked = REF.fullmatch(wanted), Looked()
+    found = parts and _card_of(parts["name"], parts["version"], looked)
+    if not found:
+        raise UnknownModel(f"The model '{wanted[:80]}' is not known; {_known()}.")
+    if looked.is_settled:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[settings.MODEL_DIR, wanted] = found, looked
+    return found
+
+
+def _card_of(name: str, version: str | None, looked: Looked) -> ModelCard | None:
+    for candidate in [version] if version else _versions(name, looked):
+        path = home() / name / str(candidate) / "card.json"
+        found = _found_at(path, looked.at(str(path)))
         if isinstance(found, ModelCard):
             return found
     return None
+
+
+def _versions(name: str, looked: Looked) -> list[int]:
+    looked.at(str(home() / name))
+    return versions(name)
 
 
 def _known() -> str:
@@ -138,20 +154,18 @@ def _known() -> str:
 def _all_found() -> Iterator[ModelCard | str]:
     for path in sorted(home().glob("*/*/card.json")):
         # Folders that start with a dot are models on their way in or out.
-        if not any(part.startswith(".") for part in path.parts[-3:]) and (found := _found_at(path)):
+        if not any(part.startswith(".") for part in path.parts[-3:]) and (
+            found := _found_at(path, stamp_of(str(path)))
+        ):
             yield found
 
 
-def _found_at(path: Path) -> ModelCard | str | None:
+def _found_at(path: Path, stamp: Stamp | None) -> ModelCard | str | None:
     """The card at `path`, what is wrong with it, or None where there is none."""
-    try:
-        at = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return _read(path, at.st_mtime_ns, at.st_ino, at.st_size)
+    return stamp and _read(path, *stamp)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=MOST_KEPT)
 def _read(path: Path, mtime_ns: int, inode: int, size_bytes: int) -> ModelCard | str:
     """Read once for each state of the file: the last three arguments are there to tell the states apart."""
     try:
@@ -163,3 +177,7 @@ def _read(path: Path, mtime_ns: int, inode: int, size_bytes: int) -> ModelCard |
     if path.parts[-3:-1] != (card.name, str(card.version)):
         return f"The card {path} is that of {card.ref}; its folder must be {card.name}/{card.version}."
     return card
+
+
+# Found by MODEL_DIR and what was asked for, with what was looked at to find it: two stats a request instead of a listing.
+_kept: dict[tuple[object, str], tuple[ModelCard, Looked]] = {}

@@ -178,7 +178,7 @@ class Job(models.Model):
             models.Index(fields=["state", "-id"], name="job_by_state"),
             models.Index(fields=["publish_at"], name="job_due", condition=Q(state="queued")),
             models.Index(fields=["lease_until"], name="job_lapsed", condition=Q(state="running")),
-            models.Index(fields=["queue", "priority", "id"], name="job_waiting", condition=Q(state="queued")),
+            models.Index(fields=["queue", "priority", "lane", "id"], name="job_waiting", condition=Q(state="queued")),
             models.Index(fields=["owner"], name="job_waiting_of_owner", condition=Q(state="queued")),
             models.Index(fields=["expires"], name="job_expiring", condition=Q(expires__isnull=False)),
             models.Index(

@@ -13,6 +13,7 @@ from django.db import transaction
 from predictions import dispatch, group_commit, rates, turns
 from predictions.db_threads import in_broker_thread
 from predictions.errors import InvalidInput, KeyReused, WrongState
+from predictions.fresh import FreshJob
 from predictions.group_commit import Accepted
 from predictions.live import say
 from predictions.model_cards import ModelCard
@@ -43,7 +44,7 @@ def submit_vector(owner: Any, vector: list[float], card: ModelCard, wishes: Wish
     """The job, and whether an idempotency key gave an earlier one again. vector: (width,), already judged."""
     rates.check(owner.pk)
     accepted = group_commit.accept(_vector_job(owner, vector, card, wishes))
-    return accepted.job, accepted.is_replayed
+    return _in_full(accepted.job), accepted.is_replayed
 
 
 async def submit_vector_soon(
@@ -56,7 +57,7 @@ async def submit_vector_soon(
     if rates.are_limited():
         await in_broker_thread(rates.check, owner.pk)
     job = _vector_job(owner, vector, card, wishes)
-    job.pk = job_id
+    job.id = job_id
     return await group_commit.accept_soon(job, wants_position)
 
 
@@ -64,18 +65,8 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]
     """A batch over an upload that is complete; its chunks are the upload's parts."""
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
-    job = _new_job(
-        owner,
-        Kind.BATCH,
-        upload.model,
-        wishes,
-        upload=upload,
-        file_name=upload.file_name,
-        total=plan.rows,
-        chunks=len(plan.parts),
-    )
-    job.notes = list(plan.notes)
-    return _accept(job, wishes)
+    sizes = {"total": plan.rows, "chunks": len(plan.parts), "notes": list(plan.notes)}
+    return _accept(_batch_job(owner, upload.model, wishes, upload=upload, file_name=upload.file_name, **sizes), wishes)
 
 
 def retry(job: Job, by: Any, source: str = "api") -> Job:
@@ -86,24 +77,39 @@ def retry(job: Job, by: Any, source: str = "api") -> Job:
         raise WrongState("The job's input is no longer kept. Submit the file again.")
     wishes = Wishes(priority=job.priority, store=job.store, on_bad_row=job.on_bad_row, source=source)
     rates.check(by.pk)
-    again = _new_job(job.owner, Kind(job.kind), job.model, wishes, total=job.total, chunks=job.chunks, notes=job.notes)
-    again.vector, again.upload, again.file_name, again.retry_of = job.vector, job.upload, job.file_name, job
-    return group_commit.accept(again).job if job.kind == Kind.REALTIME else _accept(again, wishes)[0]
+    if job.kind == Kind.REALTIME:
+        assert job.vector is not None
+        fresh = _fresh_job(job.owner_id, job.vector, job.model, wishes)
+        fresh.retry_of_id = job.pk
+        return _in_full(group_commit.accept(fresh).job)
+    same = {name: getattr(job, name) for name in ("upload", "file_name", "total", "chunks", "notes")}
+    return _accept(_batch_job(job.owner, job.model, wishes, retry_of=job, **same), wishes)[0]
 
 
-def _vector_job(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> Job:
-    return _new_job(owner, Kind.REALTIME, card.ref, wishes, vector=vector)
+def _vector_job(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> FreshJob:
+    return _fresh_job(owner.pk, vector, card.ref, wishes)
 
 
-def _new_job(owner: Any, kind: Kind, model: str, wishes: Wishes, **more: Any) -> Job:
-    queue = REALTIME if kind == Kind.REALTIME else BATCH
+def _fresh_job(owner_id: int, vector: list[float], model: str, wishes: Wishes) -> FreshJob:
+    priority = DEFAULT_PRIORITY[REALTIME] if wishes.priority is None else wishes.priority
+    key, body_hash = wishes.idempotency or (None, "")
+    return FreshJob(
+        owner_id, model, vector, priority, wishes.source, wishes.store, wishes.on_bad_row, key, body_hash
+    )
+
+
+def _in_full(job: Job | FreshJob) -> Job:
+    return job.as_job() if isinstance(job, FreshJob) else job
+
+
+def _batch_job(owner: Any, model: str, wishes: Wishes, **more: Any) -> Job:
     key, body_hash = wishes.idempotency or (None, "")
     return Job(
         owner=owner,
-        kind=kind,
+        kind=Kind.BATCH,
         model=model,
-        queue=queue,
-        priority=DEFAULT_PRIORITY[queue] if wishes.priority is None else wishes.priority,
+        queue=BATCH,
+        priority=DEFAULT_PRIORITY[BATCH] if wishes.priority is None else wishes.priority,
         source=wishes.source,
         store=wishes.store,
         on_bad_row=wishes.on_bad_row,

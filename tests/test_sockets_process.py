@@ -80,6 +80,7 @@ async def test_a_page_gets_fragments_for_htmx(web: str, user: Any, digits: Any) 
     assert str(text).startswith('<hx-partial hx-target="#job" hx-swap="outerMorph">')
 
 
+@pytest.mark.long
 async def test_an_idle_socket_is_open_after_fifteen_seconds(web: str, user: Any) -> None:
     headers = await in_thread(session_of, user)
     async with connect(

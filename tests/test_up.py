@@ -151,6 +151,7 @@ def test_ctrl_c_stops_the_web_then_the_workers_then_redis(up: Up) -> None:
     assert not [child for child in children if child.is_running()]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed parent")
 def test_children_end_with_a_killed_up_and_the_next_start_is_whole(data_dir: Path, model_dir: Path, up: Up) -> None:
     address = (data_dir / "redis_url").read_text()

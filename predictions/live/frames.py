@@ -44,16 +44,22 @@ class Frames:
         self._timer_at = 0.0
 
     def add(self, change: Change) -> None:
+        if known := self.remember(change):
+            self._due[change.id] = self._when(known)
+            self._wake()
+
+    def remember(self, change: Change) -> _Known | None:
+        """For when nobody is there to be sent it. None where as much was known before."""
         known = self._known.get(change.id)
         if known is None:
             known = self._known[change.id] = _Known(change)
+            self._forget_old()
         elif change.version <= known.newest.version:
-            return
-        known.newest = change
-        self._known.move_to_end(change.id)
-        self._due[change.id] = self._when(known)
-        self._forget_old()
-        self._wake()
+            return None
+        else:
+            known.newest = change
+            self._known.move_to_end(change.id)
+        return known
 
     def newest(self, job_id: str) -> Change | None:
         known = self._known.get(job_id)

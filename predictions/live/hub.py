@@ -202,12 +202,13 @@ class Hub:
         if change.state in ENDED:
             for waiter in self._waiters.get(change.id, ()):
                 waiter.wake(ending)
-        self._frames.add(change)
+        if self._listeners:
+            self._frames.add(change)
+        else:
+            self._frames.remember(change)
 
     def _fan_out(self, changes: list[Change]) -> None:
         self.frames += 1
-        if not self._listeners:
-            return
         audiences: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
             audiences[f"job:{change.id}"].append(change)

@@ -1,13 +1,8 @@
-"""Tells every web process that jobs have changed. Messages are hints: the truth is read from the database.
-
-One event loop on a thread of its own stays alive, because a new loop for each message costs 4 to 5 ms (facts 27).
-"""
+"""Tells every web process that jobs have changed. Messages are hints: the truth is read from the database."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import logging
 import os
 import threading
 import time
@@ -16,29 +11,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import redis
-from channels.layers import get_channel_layer
 from django.db import transaction
 
+from predictions.live.wire import wire
 from predictions.models import REVOKING, Job, State
 
-log = logging.getLogger(__name__)
 GROUP = "jobs"
 CONSOLE_GROUP = "console"
-GIVE_UP_S = 2.0
-LAST_WORDS_S = 1.0
-MOST_PENDING = 200
-
 GATHERED_S = 0.02
 """News of a job that goes on may wait so long: what ends within it is told once."""
 GOING_ON = {State.QUEUED, State.RUNNING}
+STAYS_AWAKE_LOOKS = 50
 News = list[Any]
-
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_pending = 0
-_gathered: dict[str, News] = {}
-_is_due = False
 
 
 def jobs_changed(ids: Iterable[UUID]) -> None:
@@ -52,16 +36,16 @@ def jobs_changed(ids: Iterable[UUID]) -> None:
 def news(rows: list[News]) -> None:
     """The same for who knows the rows, as `news_of` gives them; a job that has ended may carry its end as a sixth."""
     if rows:
-        transaction.on_commit(partial(_gather, rows), robust=True)
+        transaction.on_commit(partial(_add, rows), robust=True)
 
 
 def workers_changed() -> None:
-    transaction.on_commit(partial(_send, CONSOLE_GROUP, {"type": "workers.changed"}), robust=True)
+    transaction.on_commit(partial(wire.send, CONSOLE_GROUP, {"type": "workers.changed"}), robust=True)
 
 
 def keys_changed() -> None:
     """An API key was revoked or an account changed: no web process may know it as it was."""
-    transaction.on_commit(partial(_send, GROUP, {"type": "keys.changed"}), robust=True)
+    transaction.on_commit(partial(wire.send, GROUP, {"type": "keys.changed"}), robust=True)
 
 
 def news_of(ids: Iterable[UUID]) -> list[list[Any]]:
@@ -74,88 +58,74 @@ def news_of(ids: Iterable[UUID]) -> list[list[Any]]:
 
 
 def _say_jobs(ids: list[UUID]) -> None:
-    _gather(news_of(ids))
+    _add(news_of(ids))
 
 
-def _gather(rows: list[News]) -> None:
-    """The newest of each job. An end takes along what waits to be said."""
-    global _is_due
-    with _lock:
-        for row in rows:
-            if (known := _gathered.get(row[0])) is None or known[1] < row[1]:
-                _gathered[row[0]] = row
-        is_urgent = any(row[3] not in GOING_ON for row in rows)
-        if not is_urgent and not _is_due and rows:
-            _is_due = True
-            _living_loop().call_soon_threadsafe(_say_soon)
-    if is_urgent:
-        _say_gathered()
+def _add(rows: list[News]) -> None:
+    _gathering.add(rows)
 
 
-def _say_soon() -> None:
-    asyncio.get_running_loop().call_later(GATHERED_S, _say_gathered)
+class Gathering:
+    """The newest of each job that was not yet said, and the thread that says it soon."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, News] = {}
+        self._lock = threading.Lock()
+        self._is_awake = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, rows: list[News]) -> None:
+        """An end is said at once, and takes along what waits."""
+        with self._lock:
+            for row in rows:
+                if (known := self._rows.get(row[0])) is None or known[1] < row[1]:
+                    self._rows[row[0]] = row
+        if any(row[3] not in GOING_ON for row in rows):
+            self.say()
+        elif rows and not self._is_awake:
+            self._rouse()
+
+    def say(self) -> bool:
+        with self._lock:
+            rows, self._rows = list(self._rows.values()), {}
+        if rows:
+            wire.send(GROUP, {"type": "jobs.changed", "jobs": rows})
+        return bool(rows)
+
+    def _rouse(self) -> None:
+        with self._lock:
+            self._is_awake = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="say", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        """Once awake it looks for a while without being woken: that would cost each job a switch of threads."""
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            looks = 0
+            while looks < STAYS_AWAKE_LOOKS:
+                time.sleep(GATHERED_S)
+                looks = 0 if self.say() else looks + 1
+            self._is_awake = False
+            self.say()  # what was added just before
 
 
-def _say_gathered() -> None:
-    global _is_due
-    with _lock:
-        rows = list(_gathered.values())
-        _gathered.clear()
-        _is_due = False
-    if rows:
-        _send(GROUP, {"type": "jobs.changed", "jobs": rows})
-
-
-def _send(group: str, message: dict[str, Any]) -> None:
-    global _pending
-    with _lock:
-        if _pending >= MOST_PENDING:  # Redis is frozen; what is watched is looked up meanwhile
-            return
-        _pending += 1
-        asyncio.run_coroutine_threadsafe(_group_send(group, message), _living_loop())
-
-
-async def _group_send(group: str, message: dict[str, Any]) -> None:
-    global _pending
-    try:
-        async with asyncio.timeout(GIVE_UP_S):
-            await _group_send_twice(group, message)
-    except Exception as error:  # a hint that is lost costs a page its poll, never the work
-        log.warning("A change could not be announced: %s", error or type(error).__name__)
-    finally:
-        with _lock:
-            _pending -= 1
-
-
-async def _group_send_twice(group: str, message: dict[str, Any]) -> None:
-    """The first try after a restart of Redis meets the connection to the one before."""
-    try:
-        await get_channel_layer().group_send(group, message)
-    except redis.ConnectionError:
-        await get_channel_layer().group_send(group, message)
-
-
-def _living_loop() -> asyncio.AbstractEventLoop:
-    """This process's loop. The caller holds the lock."""
-    global _loop
-    if _loop is None:
-        _loop = asyncio.new_event_loop()
-        threading.Thread(target=_loop.run_forever, name="say", daemon=True).start()
-    return _loop
+_gathering = Gathering()
 
 
 def _forget_parent() -> None:
     """A forked child has neither the thread nor what it had in hand, and its lock may have been held."""
-    global _lock, _loop, _pending, _is_due
-    _lock, _loop, _pending, _is_due = threading.Lock(), None, 0, False
-    _gathered.clear()
+    global _gathering
+    _gathering = Gathering()
 
 
 def _say_last_words() -> None:
     """A process that ends has often just changed something."""
-    ends = time.monotonic() + LAST_WORDS_S
-    while (_pending or _gathered) and time.monotonic() < ends:
-        time.sleep(0.005)
+    _gathering.say()
 
 
 os.register_at_fork(after_in_child=_forget_parent)

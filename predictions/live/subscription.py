@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from channels.layers import get_channel_layer
-from channels_redis.utils import create_pool, decode_hosts
-from django.conf import settings
+from channels_redis.utils import create_pool
 from redis.asyncio.connection import AbstractConnection
+
+from predictions.live.wire import channel_of, host
 
 log = logging.getLogger(__name__)
 AGAIN_AFTER_S = 1.0
@@ -27,22 +28,12 @@ async def listen(groups: Iterable[str], hear: Hear, subscribed: Callable[[], Non
     said = ""
     while True:
         try:
-            await _listen([_channel(group) for group in groups], hear, subscribed)
+            await _listen([channel_of(group) for group in groups], hear, subscribed)
         except Exception as error:  # whatever Redis met, it is tried again
             if str(error) != said:
                 log.warning("Changes cannot be heard, trying again: %s", error or type(error).__name__)
             said = str(error)
         await asyncio.sleep(AGAIN_AFTER_S)
-
-
-def _channel(group: str) -> str:
-    """Where the layer publishes what is sent to a group. Source: channels_redis/pubsub.py."""
-    return f"{_config().get('prefix', 'asgi')}__group__{group}"
-
-
-def _config() -> dict[str, Any]:
-    config: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
-    return dict(config)
 
 
 async def _listen(channels: list[str], hear: Hear, subscribed: Callable[[], None]) -> None:
@@ -63,6 +54,6 @@ async def _listen(channels: list[str], hear: Hear, subscribed: Callable[[], None
 
 def _connection() -> AbstractConnection:
     """As the layer's settings say, but it may be silent for ever, and a message is an ordinary answer in its protocol."""
-    (host,) = decode_hosts(_config()["hosts"])
-    connection: AbstractConnection = create_pool({**host, "socket_timeout": None, "protocol": 2}).make_connection()
+    options = {**host(), "socket_timeout": None, "protocol": 2}
+    connection: AbstractConnection = create_pool(options).make_connection()
     return connection

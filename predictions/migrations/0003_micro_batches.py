@@ -12,6 +12,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(
+            model_name='job',
+            name='job_waiting',
+        ),
         migrations.AddField(
             model_name='job',
             name='lane',
@@ -21,6 +25,10 @@ class Migration(migrations.Migration):
             model_name='job',
             name='micro_batch',
             field=models.PositiveSmallIntegerField(help_text='vectors that were scored with it in one pass', null=True),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('state', 'queued')), fields=['queue', 'priority', 'lane', 'id'], name='job_waiting'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -10,6 +10,7 @@ event dispatcher is not safe from two (facts 5).
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import time
@@ -20,6 +21,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.concurrency.base import BasePool
 from celery.exceptions import ImproperlyConfigured
@@ -30,10 +33,12 @@ from predictions.worker.bell import Bell
 from predictions.worker.pace import Pace
 from predictions.worker.together import TogetherTask, settle
 
+log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S = 0.0005
 """How soon the loop gets the interpreter back from a busy model thread (facts 59)."""
 INLINE_BELOW_S = 0.005
 NO_PRIORITY = 255
+NO_HEADERS: dict[str, Any] = {}
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +55,7 @@ class Delivery:
     def run(self) -> Any:
         """The task under Celery's trace; its body was decoded when the message came."""
         request = self.request
+        request.request_dict.setdefault("headers", NO_HEADERS)  # or Celery looks for some, for a tenth of the trace
         return self.trace(request.type, request.id, request.request_dict, request._payload, None, None)
 
 
@@ -67,16 +73,25 @@ class Turn:
         return self.deliveries[0].group is not None
 
     def work(self) -> None:
+        """Raises nothing: a thread that ended would leave the worker with a turn that never does."""
         begun = time.perf_counter()
         first = self.deliveries[0]
-        if self.is_together:
-            try:
+        try:
+            if self.is_together:
                 first.task.work_together([(each.request.id, each.request.args) for each in self.deliveries])
-            except Exception as error:
-                self.error = error
-        else:
-            self.returned = first.run()
+            else:
+                self.returned = first.run()
+        except Exception as error:
+            self._fail(error)
+        except BaseException as error:
+            self._fail(WorkerLostError(repr(error)))
         self.took_s = time.perf_counter() - begun
+
+    def _fail(self, error: Exception) -> None:
+        try:
+            raise error
+        except Exception:
+            self.error, self.returned = error, (1, ExceptionInfo(), 0.0)
 
 
 class ModelPool(BasePool):
@@ -105,7 +120,7 @@ class ModelPool(BasePool):
         self._thread.start()
 
     def register_with_event_loop(self, loop: Any) -> None:
-        loop.add_reader(self._bell.fileno(), self._on_bell)
+        loop.add_reader(self._bell.fileno(), self.take_turn)
 
     def serve(self, consumer: Any) -> None:
         """Whose prefetch follows the pace."""
@@ -121,7 +136,8 @@ class ModelPool(BasePool):
         self._waiting.append(
             Delivery(request, target, callback, task, NO_PRIORITY if urgency is None else urgency, group)
         )
-        self._bell.ring()
+        if len(self._waiting) == 1:
+            self._bell.ring()
 
     def on_stop(self) -> None:
         """Finish what was begun. What was not goes back to the broker when Celery closes the channel."""
@@ -129,17 +145,23 @@ class ModelPool(BasePool):
         self._turns.put(None)
         if self._thread.is_alive():
             self._thread.join()
-        self._report_done()
+        for turn in self._take_done():
+            self._report(turn)
 
     def terminate_job(self, pid: int, signal: Any = None) -> None:
         """`revoke(terminate=True)`: the job is told to stop by its row (control_revokes.py); no process is killed."""
 
-    def _on_bell(self) -> None:
-        """In the phase of the loop in which events are handled: what is acknowledged elsewhere lies until the next event."""
+    def take_turn(self) -> None:
+        """In the phase of the loop in which events are handled: what is acknowledged elsewhere lies until the next event.
+
+        The model thread gets its next turn before the last one is reported, and works meanwhile.
+        """
         self._bell.silence()
-        self._report_done()
+        done = self._take_done()
         if self._in_thread is None and (turn := self._next_turn()):
             self._begin(turn)
+        for turn in done:
+            self._report(turn)
         if self._waiting and self._in_thread is None:
             self._bell.ring()  # after whatever else the loop has to do
 
@@ -176,21 +198,30 @@ class ModelPool(BasePool):
             self._done.append(turn)
             self._bell.ring()
 
-    def _report_done(self) -> None:
+    def _take_done(self) -> list[Turn]:
+        done = []
         while self._done:
             self._in_thread = None
-            self._report(self._done.popleft())
+            done.append(self._done.popleft())
+        return done
 
     def _report(self, turn: Turn) -> None:
         """What Celery does with each task that has run."""
         self._pace.worked(len(turn.deliveries), turn.took_s)
         self._follow_pace()
-        if not turn.is_together:
-            turn.deliveries[0].answered(turn.returned)
-            return
         for each in turn.deliveries:
-            settle(each.request.request_dict, turn.error)
-            each.answered(each.run())
+            try:
+                each.answered(self._outcome(each, turn))
+            except Exception:  # the others are to be acknowledged all the same
+                log.exception("%s could not be reported", each.request)
+
+    @staticmethod
+    def _outcome(delivery: Delivery, turn: Turn) -> Any:
+        """What the trace of one task returns."""
+        if not turn.is_together:
+            return turn.returned
+        settle(delivery.request.request_dict, turn.error)
+        return delivery.run()
 
     def _follow_pace(self) -> None:
         vitals.prefetch = prefetch = self._pace.prefetch

@@ -7,7 +7,7 @@ tests/predictions/worker/test_receiving.py holds both to the same behaviour.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from queue import Empty
@@ -20,6 +20,7 @@ from kombu.utils.encoding import bytes_to_str
 from predictions.worker.taking import TAKE, entry_of, message_of
 
 log = logging.getLogger(__name__)
+JSON = ("application/json", "utf-8")
 UNREADABLE = "unreadable"
 UNREADABLE_KEPT = 1_000
 
@@ -70,7 +71,16 @@ class QoS(redis.QoS):
         super().restore_unacked_once(stderr)
 
 
+class Message(virtual.Message):
+    def _decode(self) -> Any:
+        """As kombu decodes JSON, by `message_of`."""
+        if self.content_type in (self.accept or ()) and (self.content_type, self.content_encoding) == JSON:
+            return message_of(self.body.encode() if isinstance(self.body, str) else self.body)
+        return super()._decode()
+
+
 class Channel(redis.Channel):
+    Message = Message
     QoS = QoS
     receive_at_once = 64
     from_transport_options = (*redis.Channel.from_transport_options, "receive_at_once")
@@ -98,6 +108,7 @@ class Channel(redis.Channel):
             return True
         if self._is_acknowledged:
             self._hand_over([(queue, tag, message), *self._take(tag, entry)])
+            self.connection.after_delivery()
         else:
             self.connection._deliver(message, queue)
         return True
@@ -198,6 +209,8 @@ class Channel(redis.Channel):
 class Transport(redis.Transport):
     Channel = Channel
     loop: Any = None
+    after_delivery: Callable[[], None] = staticmethod(lambda: None)
+    """Called when all that was taken at a wake-up has been handed over."""
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """From now on acknowledgements wait for the loop's turn. A client has no loop: there each goes at once (facts 63)."""

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import httpx
 from django_celery_results.models import TaskResult
 
-from predictions import files, outcomes
+from predictions import files, outcomes, task_results
 from predictions.models import ENDED, OPEN, Chunk, Job, Kind, State
 from tests.faults import answers, executions
 from tests.processes import eventually
@@ -185,7 +185,7 @@ class Ledger:
         """Ended jobs without a TaskResult row of the same verdict, and rows without a job."""
         told = dict(TaskResult.objects.values_list("task_id", "status"))
         ended = {str(pk): state for pk, state in Job.objects.filter(state__in=ENDED).values_list("pk", "state")}
-        differ = sum(1 for pk, state in ended.items() if told.get(pk) != outcomes.CELERY_STATUS[State(state)])
+        differ = sum(1 for pk, state in ended.items() if told.get(pk) != task_results.CELERY_STATUS[State(state)])
         return differ + len(told.keys() - ended.keys())
 
     def _untrue_answers(self, jobs: dict[UUID, Job]) -> int:

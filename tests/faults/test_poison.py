@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from predictions.models import Job, State
+from predictions.models import OPEN, Job, State
 from tests.faults.ledger import Entry
 from tests.faults.report import Report
 from tests.faults.sightings import claims, longest_wait_s
-from tests.faults.world import Process, World
+from tests.faults.world import Process, World, frozen
+from tests.processes import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 POISON = 30
@@ -41,6 +42,10 @@ def kept_running(number: int, start: Callable[[], Process]) -> Iterator[list[Pro
         thread.join()
 
 
+def nothing_is_open() -> bool:
+    return not Job.objects.filter(state__in=OPEN).exists()
+
+
 def stands_amid_its_neighbours(world: World, submit: Callable[[], Entry | None], within_s: float = 300) -> Job:
     """Others are submitted until it has failed. The digit POISON is the first row of what is submitted as that number."""
     ends, poison = time.monotonic() + within_s, None
@@ -52,6 +57,30 @@ def stands_amid_its_neighbours(world: World, submit: Callable[[], Entry | None],
             return Job.objects.get(pk=poison)
         time.sleep(0.5)
     raise AssertionError(world.executions())
+
+
+def test_what_kills_a_micro_batch_fails_alone_and_its_neighbours_succeed_alone(world: World, report: Report) -> None:
+    """It takes them along once; then each is scored by itself."""
+    world.redis(), world.web(), world.steward()
+    with kept_running(1, lambda: world.worker("realtime", POISON=str(POISON), ready=False)) as workers:
+        for _ in range(POISON - 4):  # one by one, so that the worker learns its pace
+            assert world.ledger.submit_digit() and eventually(nothing_is_open, 60)
+        with frozen(workers[0]) as at:  # so that they wait together
+            together = [entry.id for entry in world.ledger.submit_digits(8, clients=1)]
+            assert eventually(lambda: not Job.objects.filter(state=State.QUEUED, published=None).exists())
+        account = world.ledger.settle(120)
+    jobs = Job.objects.filter(pk__in=together)
+    others = jobs.filter(state=State.SUCCEEDED)
+    report.add(
+        "a poison vector in a micro-batch of 8",
+        account,
+        min(entry.at for entry in claims(world) if entry.attempt == 2) - at,
+        workers_died=len(workers) - 1,
+        longest_wait_of_neighbours_s=longest_wait_s({str(job.pk) for job in others}),
+    )
+    assert not account.faults and (account.failed, len(workers)) == (1, 1 + 3)
+    assert jobs.get(state=State.FAILED).error["message"].startswith("3 workers died on it; the last was ")
+    assert [(job.crashes, job.attempt, job.micro_batch) for job in others] == [(1, 2, 1)] * 7
 
 
 @pytest.mark.parametrize("queue", ["realtime", "batch"])

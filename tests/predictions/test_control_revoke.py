@@ -72,6 +72,7 @@ def test_a_worker_that_hears_it_keeps_the_outcome_of_an_ended_job_and_revokes_a_
     assert [(audit.who, audit.who_name) for audit in Audit.objects.all()] == [(None, BY_CELERY)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_messages_that_celery_throws_away_revoke_their_jobs_and_are_not_sent_again(
     a_worker: StartWorker, user: Any, digits: ModelCard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from django.db import connection, transaction
 
 from predictions import group_commit, job_rows, submission
 from predictions.errors import KeyReused, Unavailable
+from predictions.fresh import FreshJob
 from predictions.group_commit import Accepted
 from predictions.model_cards import ModelCard
 from predictions.models import Job, State, new_id
+from predictions.row_locks import db_id
 from predictions.submission import Wishes
 from predictions.unavailable import unavailable_for
 from tests.predictions.jobs import now, submit_digit
@@ -49,6 +52,30 @@ def test_what_is_stored_is_what_was_asked(user: Any, digits: ModelCard) -> None:
         assert {name: getattr(stored, name) for name in fields} == {name: getattr(job, name) for name in fields}
 
 
+@pytest.mark.parametrize("has_all", [True, False])
+def test_a_row_in_plain_sql_is_the_row_that_the_orm_writes(user: Any, digits: ModelCard, has_all: bool) -> None:
+    job = FreshJob(user.pk, digits.ref, [0.1, -1e-7, 1e38, 0.0], 9, "api", True, "reject")
+    if has_all:
+        job.retry_of_id = submit_digit(user, digits).pk
+        job.priority, job.source, job.store, job.on_bad_row, job.lane = 0, "web", False, "skip", 1
+        job.idempotency_key, job.request_hash = "'é\"%s", "abc"
+    job_rows.insert([job_rows.row_of(job)])
+    ours = raw_row(job)
+    Job.objects.filter(pk=job.id).delete()
+    job.as_job().save(force_insert=True)
+    assert ours.pop("publish_at") and raw_row(job) == ours | {"publish_at": "None"}
+
+
+def raw_row(job: FreshJob) -> dict[str, str]:
+    """As the database keeps it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM predictions_job WHERE id = %s", [db_id(job.id)])
+        (row,) = cursor.fetchall()
+        values = dict(zip([column[0] for column in cursor.description], row, strict=True))
+    values["vector"] = json.loads(values["vector"])
+    return {name: repr(value) for name, value in values.items()}
+
+
 def test_those_that_arrive_while_one_is_written_are_written_in_one_transaction(
     user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +93,7 @@ def test_those_that_arrive_while_one_is_written_are_written_in_one_transaction(
 
 def test_twins_in_one_group_are_one_job(user: Any, digits: ModelCard) -> None:
     outcomes = together(*[submits(user, digits, idempotency=("once", "hash")) for _ in range(10)])
-    assert {outcome.job.pk for outcome in outcomes} == {Job.objects.get().pk}
+    assert {outcome.job.id for outcome in outcomes} == {Job.objects.get().pk}
     assert sorted(outcome.is_replayed for outcome in outcomes) == [False] + [True] * 9
 
 

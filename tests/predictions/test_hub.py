@@ -162,6 +162,23 @@ async def test_what_the_hub_remembers_of_jobs_is_bounded(live: hub.Hub, monkeypa
     assert len(live._frames._known) == 10
 
 
+async def test_what_the_hub_remembers_of_listened_jobs_is_bounded_too(
+    live: hub.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hub.listening(hub.ALL):
+        await test_what_the_hub_remembers_of_jobs_is_bounded(live, monkeypatch)
+
+
+async def test_what_was_heard_while_nobody_listened_is_told_to_nobody(live: hub.Hub) -> None:
+    job_id = new_id()
+    live.jobs_changed(hint(job_id, 1))
+    with hub.listening(hub.job_audience(job_id)) as listener:
+        assert await all_news(listener, 0.2) == []
+        live.jobs_changed(hint(job_id, 2))
+        live.jobs_changed(hint(job_id, 1))
+        assert [version for _, version in await all_news(listener, 0.2)] == [2]
+
+
 async def test_an_owner_hears_of_own_jobs_only(live: hub.Hub, user: Any, other_user: Any) -> None:
     with hub.listening(owner_audience(user.pk)) as mine, hub.listening(owner_audience(other_user.pk)) as others:
         job = await in_thread(new_job, user)

@@ -121,6 +121,7 @@ def test_when_redis_does_not_answer_the_worker_is_looked_at_again(
     assert lost_workers.publish_what_they_held() == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_another_worker_does_what_a_killed_one_had_fetched_ahead_long_before_redis_gives_it_back(
     a_worker: StartWorker, user: Any, digits: ModelCard
@@ -157,6 +158,7 @@ def test_the_job_of_a_killed_prefork_child_starts_again_on_the_same_worker(
     end(worker, signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_a_killed_prefork_child_is_replaced_though_its_parent_has_used_the_database(
     a_worker: StartWorker, user: Any, digits: ModelCard

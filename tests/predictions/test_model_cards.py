@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +179,65 @@ def test_a_missing_file_is_refused_and_its_card_stays_listed(home: Path) -> None
 def test_the_registry_does_not_import_torch() -> None:
     code = "import sys; import predictions.model_cards, predictions.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def settle(home: Path) -> None:
+    """As if nothing had been touched for an hour."""
+    for path in [home, *home.rglob("*")]:
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is listed from now on."""
+    listed, versions = list[str](), model_cards.versions
+    monkeypatch.setattr(model_cards, "versions", lambda name: listed.append(name) or versions(name))
+    return listed
+
+
+def test_a_card_that_was_found_is_not_looked_for_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_card(home, body())
+    settle(home)
+    listed = lookups(monkeypatch)
+    assert {model_cards.card("digits").ref for _ in range(3)} == {"digits@1"} and listed == ["digits"]
+
+
+def test_what_was_touched_a_moment_ago_is_looked_for_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another change within the same tick of the file system's clock would look like none."""
+    put_card(home, body())
+    listed = lookups(monkeypatch)
+    assert {model_cards.card("digits").ref for _ in range(3)} == {"digits@1"} and len(listed) == 3
+
+
+@pytest.mark.parametrize("ref", ["digits", None])
+def test_a_card_that_is_known_gives_way_to_a_newer_version_at_once(home: Path, ref: str | None) -> None:
+    put_card(home, body())
+    settle(home)
+    assert model_cards.card(ref).version == 1
+    put_card(home, body(version=2), version=2)
+    assert model_cards.card(ref).version == 2
+    settle(home)
+    assert model_cards.card(ref).version == 2
+    shutil.rmtree(home / "digits" / "2")
+    assert model_cards.card(ref).version == 1
+
+
+def test_a_card_that_comes_late_into_its_folder_is_seen_at_once(home: Path) -> None:
+    put_card(home, body())
+    (home / "digits" / "2").mkdir()
+    settle(home)
+    assert model_cards.card("digits").version == 1
+    (home / "digits" / "2" / "card.json").write_text(json.dumps(body(version=2)))
+    assert model_cards.card("digits").version == 2
+
+
+def test_a_known_card_that_is_altered_or_removed_is_not_given_any_more(home: Path) -> None:
+    folder = put_card(home, body())
+    settle(home)
+    assert model_cards.card("digits@1").labels == ("no", "yes")
+    (folder / "card.json").write_text(json.dumps(body(labels=["on", "yes"])))
+    assert model_cards.card("digits@1").labels == ("on", "yes")
+    settle(home)
+    assert model_cards.card("digits@1").labels == ("on", "yes")
+    (folder / "card.json").unlink()
+    with pytest.raises(UnknownModel):
+        model_cards.card("digits@1")

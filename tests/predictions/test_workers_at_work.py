@@ -70,6 +70,7 @@ def test_a_revoked_job_never_runs_though_its_message_is_delivered_later(
     assert (now(revoked).state, now(revoked).attempt) == (State.REVOKED, 0)
 
 
+@pytest.mark.long
 def test_a_message_delivered_three_times_is_worked_on_once(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
     job = submit_digit(user, digits)
     dispatch.Sender().send([dispatch.for_job(job), dispatch.for_job(job)])
@@ -93,6 +94,7 @@ def test_the_job_of_a_killed_worker_is_finished_by_another(a_worker: StartWorker
     assert "stopped answering" in Event.objects.filter(job=job).first().text  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_what_redis_lost_is_published_again(
     redis_server: Any, a_worker: StartWorker, user: Any, digits: ModelCard
@@ -154,6 +156,7 @@ def test_a_model_that_was_altered_is_refused_and_its_jobs_stay_queued(
         digits.path.write_bytes(original)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("steward")
 def test_a_postponed_job_runs_once_the_model_is_mended(a_worker: StartWorker, user: Any, digits: ModelCard) -> None:
     original = digits.path.read_bytes()

@@ -35,6 +35,7 @@ def test_a_frozen_worker_is_silent_and_then_idle_again(a_worker: StartWorker) ->
     assert becomes("idle", 5)
 
 
+@pytest.mark.long
 def test_a_worker_that_was_killed_is_lost(a_worker: StartWorker) -> None:
     a_worker("realtime").kill()
     assert becomes("lost", 15)
@@ -64,6 +65,7 @@ def test_a_prefork_worker_whose_parent_was_killed_is_lost_not_gone(a_worker: Sta
     assert becomes("lost", 18)
 
 
+@pytest.mark.long
 def test_a_prefork_worker_that_is_told_to_end_by_a_signal_says_goodbye(a_worker: StartWorker) -> None:
     end(a_worker("realtime", "--pool=prefork", "--concurrency=2"))
     assert state() == ""

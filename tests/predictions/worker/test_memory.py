@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import resource
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from predictions.model_cards import ModelCard
 from predictions.models import Chunk, State
 from predictions.worker.memory import GROWS_AFTER, is_out_of_memory
 from predictions.worker.runtime import SLICE, Model, models
-from tests import processes
 from tests.predictions.jobs import now, submit_rows
 from tests.predictions.worker.hungry_models import ROW_BYTES
 from tests.processes import eventually
@@ -91,11 +89,11 @@ def test_torch_itself_is_understood() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.long
 def test_a_worker_short_of_memory_scores_its_batch_in_smaller_slices(
-    a_worker: Any, steward: Any, user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+    a_worker: Any, steward: Any, user: Any, digits: ModelCard
 ) -> None:
-    monkeypatch.setattr(processes, "worker_command", _hungry_command)
-    worker = a_worker("batch")
+    worker = a_worker("batch", app="tests.predictions.worker.hungry_models")
     size = _mapped_bytes(worker) + SLICE * ROW_BYTES // 3
     resource.prlimit(worker.pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
     job = submit_rows(user, digits, rows=10_000)
@@ -107,12 +105,6 @@ def test_a_worker_short_of_memory_scores_its_batch_in_smaller_slices(
     )
     assert [int(line.split(b",")[1]) for line in lines] == expected.argmax(axis=1).tolist()
     assert "rows do not fit into memory" in _log_of(worker)
-
-
-def _hungry_command(queues: str, name: str, *more: str) -> list[str]:
-    app = "tests.predictions.worker.hungry_models"
-    python = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", queues, "-n", f"{name}@%h", "-l", "INFO"]
-    return [*python, "--without-mingle", "--without-gossip", *(more or ("--pool=solo",))]
 
 
 def _mapped_bytes(worker: subprocess.Popen[bytes]) -> int:

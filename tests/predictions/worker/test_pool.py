@@ -19,7 +19,7 @@ from celery.exceptions import ImproperlyConfigured
 from predictions import broker, dispatch, workers
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Kind, State, new_id, utc_now
-from predictions.worker.pool import ModelPool
+from predictions.worker.pool import Delivery, ModelPool, Turn
 from tests.conftest import StartWorker
 from tests.predictions.jobs import now, submit_digit, submit_rows
 from tests.processes import eventually
@@ -153,3 +153,22 @@ def test_a_batch_vectors_and_a_strangers_messages_share_a_worker(
 def test_without_an_event_loop_it_says_what_it_needs() -> None:
     with pytest.raises(ImproperlyConfigured, match="event loop"):
         ModelPool(1, threads=True)
+
+
+class Answers:
+    """A delivery's request as far as a turn asks it."""
+
+    id, args, type, request_dict, _payload = "x", (), "x", {}, ((), {}, {})
+
+
+def test_a_task_that_ends_its_thread_is_answered_as_failed_and_the_thread_goes_on() -> None:
+    def leave(*_: Any) -> None:
+        raise SystemExit(3)
+
+    plain = Turn([Delivery(Answers(), leave, print, None, 0, None)])
+    plain.work()
+    assert plain.returned[0] == 1 and "SystemExit(3)" in str(plain.returned[1].exception)
+    task = type("Together", (), {"work_together": staticmethod(leave)})
+    together = Turn([Delivery(Answers(), leave, print, task, 0, "digits@1")])
+    together.work()
+    assert "SystemExit(3)" in str(together.error)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
 from django_celery_results.models import TaskResult
 
-from predictions import recovery, submission
+from predictions import dispatch, recovery, submission
 from predictions.model_cards import ModelCard
 from predictions.models import Job, State
 from predictions.submission import Wishes
 from tests import processes
 from tests.conftest import StartWorker, database
-from tests.predictions.jobs import lapse, now, submit_endless, submit_rows
-from tests.predictions.worker.hung_models import HANGS
+from tests.predictions.jobs import lapse, now, submit_digit, submit_endless, submit_rows
+from tests.predictions.worker.hung_models import HANGS, WAITS
 from tests.processes import ROOT, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +38,7 @@ def test_past_the_hard_limit_of_its_queue_the_job_fails_and_the_worker_ends_itse
     assert (now(job).error or {})["code"] == "time_limit" and TaskResult.objects.get().status == "FAILURE"
 
 
+@pytest.mark.long
 def test_under_prefork_the_child_ends_and_a_new_one_serves_the_next_job(
     a_worker: StartWorker, user: Any, digits: ModelCard
 ) -> None:
@@ -50,8 +53,7 @@ def test_under_prefork_the_child_ends_and_a_new_one_serves_the_next_job(
 def test_a_worker_whose_interpreter_is_held_for_ever_is_ended_and_its_job_rescued(
     clean_redis: None, user: Any, digits: ModelCard
 ) -> None:
-    command = processes.worker_command("realtime", "hung")
-    command[command.index("inference_site")] = "tests.predictions.worker.hung_models"
+    command = processes.worker_command("realtime", "hung", app="tests.predictions.worker.hung_models")
     vector = [HANGS, *digits.examples[0]["vector"][1:]]
     job, _ = submission.submit_vector(user, vector, digits, Wishes())
     env = {**processes.database_env(database()), "REALTIME_TIME_LIMIT": "2"}
@@ -61,6 +63,39 @@ def test_a_worker_whose_interpreter_is_held_for_ever_is_ended_and_its_job_rescue
     lapse(job)
     recovery.reap()
     assert (now(job).state, now(job).crashes) == (State.QUEUED, 1)
+
+
+@pytest.mark.long
+def test_a_vector_without_an_end_ends_its_group_for_nobody_and_then_itself_alone(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    """The first process that it hangs fails none of the five; each is scored alone by the next, which it ends as well."""
+
+    def hung_worker() -> Any:
+        return a_worker("realtime", app="tests.predictions.worker.hung_models", env={"REALTIME_TIME_LIMIT": "2"})
+
+    worker = hung_worker()
+    for _ in range(3):  # it learns its pace
+        assert eventually(partial(has_ended, submit_digit(user, digits)))
+    worker.send_signal(signal.SIGSTOP)  # so that they wait together
+    vector = list(digits.examples[0]["vector"])
+    endless, _ = submission.submit_vector(user, [WAITS, *vector[1:]], digits, Wishes(priority=1))
+    neighbours = [submit_digit(user, digits) for _ in range(4)]
+    together = [endless, *neighbours]
+    assert eventually(lambda: not Job.objects.filter(state=State.QUEUED, published=None).exists())
+    worker.send_signal(signal.SIGCONT)
+    assert eventually(lambda: worker.poll() is not None, 30) and worker.returncode == 75
+    assert [(now(job).state, now(job).attempt) for job in together] == [(State.RUNNING, 1)] * 5
+
+    for job in together:
+        lapse(job)
+    recovery.reap()
+    assert [(now(job).state, now(job).crashes) for job in together] == [(State.QUEUED, 1)] * 5
+    recovery.publish_due(dispatch.Sender())
+    worker = hung_worker()
+    assert eventually(lambda: worker.poll() is not None, 30) and worker.returncode == 75
+    assert (now(endless).error or {})["code"] == "time_limit"
+    assert [(now(job).state, now(job).micro_batch) for job in neighbours] == [(State.SUCCEEDED, 1)] * 4
 
 
 LONGER = 'beat.hold(VectorClaim(UUID(int=2), 1, "batch"))'
