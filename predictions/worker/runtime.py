@@ -19,6 +19,7 @@ from torch.export.passes import move_to_device_pass
 from predictions import model_cards
 from predictions.errors import ModelRefused, NonFiniteOutput, UnknownModel
 from predictions.model_cards import ModelCard
+from predictions.worker.exported import function_of
 from predictions.worker.memory import Room, give_back, is_out_of_memory
 from predictions.worker.model_files import VerifiedFiles
 
@@ -169,10 +170,10 @@ def open_module(path: Path) -> Module:
 
 def _open_exported(path: Path, where: torch.device) -> Module:
     program = torch.export.load(path)
-    if where.type != "cpu":
-        # Moving the module alone leaves behind constants and nodes that were exported with their device burnt in.
-        program = move_to_device_pass(program, where)
-    module: Module = program.module()
+    if where.type == "cpu":
+        return function_of(program)
+    # Moving the module alone leaves behind constants and nodes that were exported with their device burnt in.
+    module: Module = move_to_device_pass(program, where).module()
     return module
 
 

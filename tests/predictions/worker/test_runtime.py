@@ -12,6 +12,7 @@ from torch import nn
 from predictions import model_cards
 from predictions.errors import ModelRefused, NonFiniteOutput
 from predictions.worker import runtime
+from predictions.worker.exported import function_of
 from predictions.worker.registration import Described, feature_names, register
 
 WIDTH, CLASSES = 6, 3
@@ -196,3 +197,25 @@ def test_a_file_that_was_only_touched_goes_on_and_is_hashed_once(home: Path, mon
     monkeypatch.setattr(model_cards, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
     card.path.touch()
     assert [shelf.get("small@1") for _ in range(3)] == [held] * 3 and hashed == [card.path]
+
+
+class Counts(nn.Module):
+    """A program that does more than map rows: it keeps count in a buffer."""
+
+    seen: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+        self.linear = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.add_(1.0)
+        return self.linear(x) + 0.0 * self.seen
+
+
+@pytest.mark.parametrize("module", [a_network(), Divides(), Counts()])
+def test_an_exported_program_called_without_its_module_gives_the_same(home: Path, module: nn.Module) -> None:
+    program, rows = torch.export.load(exported(module, home / "m.pt2")), torch.from_numpy(some_rows(7))
+    with torch.inference_mode():
+        torch.testing.assert_close(function_of(program)(rows), module(rows))
