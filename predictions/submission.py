@@ -93,9 +93,7 @@ def _vector_job(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes
 def _fresh_job(owner_id: int, vector: list[float], model: str, wishes: Wishes) -> FreshJob:
     priority = DEFAULT_PRIORITY[REALTIME] if wishes.priority is None else wishes.priority
     key, body_hash = wishes.idempotency or (None, "")
-    return FreshJob(
-        owner_id, model, vector, priority, wishes.source, wishes.store, wishes.on_bad_row, key, body_hash
-    )
+    return FreshJob(owner_id, model, vector, priority, wishes.source, wishes.store, wishes.on_bad_row, key, body_hash)
 
 
 def _in_full(job: Job | FreshJob) -> Job:

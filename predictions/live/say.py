@@ -83,7 +83,7 @@ class Gathering:
                     self._rows[row[0]] = row
         if any(row[3] not in GOING_ON for row in rows):
             self.say()
-        elif rows and not self._is_awake:
+        if rows and not self._is_awake:
             self._rouse()
 
     def say(self) -> bool:
@@ -110,6 +110,7 @@ class Gathering:
             while looks < STAYS_AWAKE_LOOKS:
                 time.sleep(GATHERED_S)
                 looks = 0 if self.say() else looks + 1
+                wire.settle()
             self._is_awake = False
             self.say()  # what was added just before
 

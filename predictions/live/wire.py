@@ -9,6 +9,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import redis
@@ -26,41 +28,70 @@ SILENT_S = 2.0
 
 
 class Wire:
+    """What is sent is not waited for: its answer is read before the next is sent. Where none came, it is sent once more."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: ConnectionInterface | None = None
+        self._unanswered: tuple[str, bytes] | None = None
         self._silent_until = 0.0
 
     def send(self, group: str, message: dict[str, Any]) -> None:
         """Raises nothing: a hint that is lost costs a page its poll, never the work."""
         if time.monotonic() < self._silent_until:
             return
-        payload = get_channel_layer().serialize(message)
+        said = channel_of(group), get_channel_layer().serialize(message)
+        self._try(partial(self._publish, said))
+
+    def settle(self) -> None:
+        """Make sure that what was sent last has arrived."""
+        if self._unanswered:
+            self._try(self._read_or_repeat)
+
+    def _try(self, act: Callable[[], None]) -> None:
         with self._lock:
             try:
-                self._publish_twice(channel_of(group), payload)
+                act()
             except Exception as error:
+                self._hang_up()
                 self._silent_until = time.monotonic() + SILENT_S
                 log.warning("A change could not be announced: %s", error or type(error).__name__)
 
-    def _publish_twice(self, channel: str, payload: bytes) -> None:
-        """The first try after a restart of Redis meets the connection to the one before."""
+    def _publish(self, said: tuple[str, bytes]) -> None:
+        self._read_or_repeat()
         try:
-            self._publish(channel, payload)
+            self._write(said)
+        except redis.ConnectionError:  # it broke since
+            self._hang_up()
+            self._write(said)
+
+    def _read_or_repeat(self) -> None:
+        """The connection of before a restart of Redis is noticed by the answer that does not come."""
+        try:
+            self._read_answer()
         except redis.TimeoutError:
             raise
         except redis.ConnectionError:
-            self._publish(channel, payload)
+            again = self._unanswered
+            self._hang_up()
+            if again:
+                self._write(again)
+                self._read_answer()
 
-    def _publish(self, channel: str, payload: bytes) -> None:
-        connection = self._connection = self._connection or _connect()
-        try:
-            connection.send_command("PUBLISH", channel, payload)
-            connection.read_response()
-        except BaseException:
-            connection.disconnect()
-            self._connection = None
-            raise
+    def _write(self, said: tuple[str, bytes]) -> None:
+        self._connection = self._connection or _connect()
+        self._connection.send_command("PUBLISH", *said)
+        self._unanswered = said
+
+    def _read_answer(self) -> None:
+        if self._connection and self._unanswered:
+            self._connection.read_response()
+        self._unanswered = None
+
+    def _hang_up(self) -> None:
+        broken, self._connection, self._unanswered = self._connection, None, None
+        if broken:
+            broken.disconnect()
 
 
 def channel_of(group: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from predictions.models import OPEN, Job
+from predictions.models import OPEN, Job, State
 from tests.faults.sightings import wait_for_claims, wait_for_event
 from tests.faults.test_claims import send_again
 from tests.faults.test_database import hold_jobs, lock_and_lag, reaped
+from tests.faults.test_poison import poison_a_micro_batch
 from tests.faults.test_redis import accept_while_redis_is_dead, lose_the_queue
 from tests.faults.test_web import lose_a_publish
 from tests.faults.world import World, frozen, kill
@@ -58,7 +59,7 @@ def test_without_the_claim_a_message_that_comes_three_times_records_more_than_on
     world.redis(), world.web(), world.steward()
     entries = world.ledger.submit_digits(5)
     send_again(list(Job.objects.filter(pk__in=[entry.id for entry in entries])), 2)
-    world.worker("realtime", without="claim")
+    world.worker("realtime", without="claim", MICRO_BATCH="1")  # in one micro-batch the same job is one job
     wait_for_event("accepted", world, 15)
     assert world.ledger.settle().faults == {"recorded twice": 5}
 
@@ -71,3 +72,8 @@ def test_without_the_rescue_the_job_of_a_killed_worker_is_lost(world: World) -> 
     kill(victim)
     world.worker("realtime")
     assert world.ledger.settle(STAYS_FOR_S).faults == {"lost": 1, "unaccounted for": 1}
+
+
+def test_without_being_tried_alone_the_neighbours_of_a_poison_die_with_it(world: World) -> None:
+    seen = poison_a_micro_batch(world, without="alone")
+    assert seen.account.failed == seen.together.filter(state=State.FAILED).count() > 1

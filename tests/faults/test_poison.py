@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
+from django.db.models import QuerySet
 
 from predictions.models import OPEN, Job, State
-from tests.faults.ledger import Entry
+from tests.faults.ledger import Account, Entry
 from tests.faults.report import Report
 from tests.faults.sightings import claims, longest_wait_s
 from tests.faults.world import Process, World, frozen
@@ -59,27 +62,42 @@ def stands_amid_its_neighbours(world: World, submit: Callable[[], Entry | None],
     raise AssertionError(world.executions())
 
 
-def test_what_kills_a_micro_batch_fails_alone_and_its_neighbours_succeed_alone(world: World, report: Report) -> None:
-    """It takes them along once; then each is scored by itself."""
+@dataclass
+class Poisoned:
+    """What became of eight vectors that were scored together, one of them poison."""
+
+    account: Account
+    together: QuerySet[Job]
+    sent_at: float
+    workers_died: int
+
+
+def poison_a_micro_batch(world: World, without: str = "") -> Poisoned:
     world.redis(), world.web(), world.steward()
-    with kept_running(1, lambda: world.worker("realtime", POISON=str(POISON), ready=False)) as workers:
+    start = partial(world.worker, "realtime", POISON=str(POISON), ready=False, without=without)
+    with kept_running(1, start) as workers:
         for _ in range(POISON - 4):  # one by one, so that the worker learns its pace
             assert world.ledger.submit_digit() and eventually(nothing_is_open, 60)
         with frozen(workers[0]) as at:  # so that they wait together
-            together = [entry.id for entry in world.ledger.submit_digits(8, clients=1)]
+            sent = [entry.id for entry in world.ledger.submit_digits(8, clients=1)]
             assert eventually(lambda: not Job.objects.filter(state=State.QUEUED, published=None).exists())
         account = world.ledger.settle(120)
-    jobs = Job.objects.filter(pk__in=together)
-    others = jobs.filter(state=State.SUCCEEDED)
+    return Poisoned(account, Job.objects.filter(pk__in=sent), at, len(workers) - 1)
+
+
+def test_what_kills_a_micro_batch_fails_alone_and_its_neighbours_succeed_alone(world: World, report: Report) -> None:
+    """It takes them along once; then each is scored by itself."""
+    seen = poison_a_micro_batch(world)
+    others = seen.together.filter(state=State.SUCCEEDED)
     report.add(
         "a poison vector in a micro-batch of 8",
-        account,
-        min(entry.at for entry in claims(world) if entry.attempt == 2) - at,
-        workers_died=len(workers) - 1,
+        seen.account,
+        min(entry.at for entry in claims(world) if entry.attempt == 2) - seen.sent_at,
+        workers_died=seen.workers_died,
         longest_wait_of_neighbours_s=longest_wait_s({str(job.pk) for job in others}),
     )
-    assert not account.faults and (account.failed, len(workers)) == (1, 1 + 3)
-    assert jobs.get(state=State.FAILED).error["message"].startswith("3 workers died on it; the last was ")
+    assert not seen.account.faults and (seen.account.failed, seen.workers_died) == (1, 3)
+    assert seen.together.get(state=State.FAILED).error["message"].startswith("3 workers died on it; the last was ")
     assert [(job.crashes, job.attempt, job.micro_batch) for job in others] == [(1, 2, 1)] * 7
 
 

@@ -52,6 +52,14 @@ def _no_claim() -> None:
     leases.claim_jobs = claim_jobs
 
 
+def _none_alone() -> None:
+    """What died together is tried together again."""
+    from predictions import leases
+
+    claim_sql = leases._claim_sql
+    leases._claim_sql = lambda count: claim_sql(count).replace("AND crashes = 0", "")
+
+
 def _no_beat() -> None:
     from predictions import leases
 
@@ -103,6 +111,7 @@ def _nothing(*_: Any) -> int:
 PROTECTIONS: dict[str, Callable[[], None]] = {
     "fence": _no_fence,
     "claim": _no_claim,
+    "alone": _none_alone,
     "beat": _no_beat,
     "rescue": _no_rescue,
     "patience": _no_patience,
