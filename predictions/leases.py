@@ -107,7 +107,7 @@ def _claim_sql(count: int) -> str:
     return f"""UPDATE predictions_job
         SET state = 'running', attempt = attempt + 1, worker = %s, lease_until = {clock.now_sql()} + %s,
             publish_at = NULL, started = COALESCE(started, {clock.moment_sql()}), version = version + 1
-        WHERE {jobs_sql(count)} AND state = 'queued' AND NOT revoke_requested
+        WHERE {jobs_sql(count)} AND kind = 'realtime' AND state = 'queued' AND NOT revoke_requested
             AND run_after <= {clock.now_sql()} {"" if count == 1 else "AND crashes = 0"}
         RETURNING id, attempt, queue, owner_id, version, store, created, started"""  # noqa: S608  our own names
 

@@ -238,7 +238,7 @@ def publish_all_again() -> None:
     sent = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None)
     going_on = Job.objects.filter(kind=Kind.BATCH, state__in=OPEN)
     for rows in (
-        Job.objects.filter(state=State.QUEUED, publish_at=None),
+        Job.objects.filter(kind=Kind.REALTIME, state=State.QUEUED, publish_at=None),
         sent.filter(job_id__in=going_on.values("pk")),
     ):
         with transaction.atomic():

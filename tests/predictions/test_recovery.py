@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django_celery_results.models import TaskResult
 
-from predictions import broker, dispatch, recovery, turns
+from predictions import broker, dispatch, leases, recovery, turns
 from predictions.clock import Clock
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Event, Job, State
@@ -173,6 +173,16 @@ def test_a_redis_that_forgot_gets_every_message_again_once(user: Any, digits: Mo
     assert recovery.publish_due(sender) == 1 and broker.depths()["realtime"].waiting == 1
     # However many stewards look: with a mark of its own, each took the other's for a loss and published all for ever.
     assert not recovery.publish_what_redis_forgot()
+
+
+def test_of_a_batch_a_redis_that_forgot_gets_the_parts_and_never_a_vector(
+    user: Any, digits: ModelCard, clean_redis: None
+) -> None:
+    batch = submit_rows(user, digits, rows=4)
+    Chunk.objects.update(publish_at=None)
+    recovery.publish_all_again()
+    assert now(batch).publish_at is None and Chunk.objects.get().publish_at is not None
+    assert leases.claim_job(batch.pk, "realtime@test") is None
 
 
 def test_what_could_not_be_sent_is_due_again_at_once(user: Any, digits: ModelCard, clean_redis: None) -> None:
