@@ -141,6 +141,7 @@ def test_a_database_that_is_away_at_the_limit_does_not_keep_the_process() -> Non
 
 
 COUNT_THREADS = """
+import time
 from pathlib import Path
 from uuid import UUID
 import django; django.setup()
@@ -150,6 +151,7 @@ from predictions.worker.beat import Beat
 held, first, second = Beat(), VectorClaim(UUID(int=1), 1, "realtime"), VectorClaim(UUID(int=2), 1, "batch")
 for act in (lambda: None, lambda: held.hold(first, second), lambda: held.drop(first), lambda: held.drop(second)):
     act()
+    time.sleep(0.1)  # the kernel takes a moment to forget a thread that has ended
     print(len(list(Path("/proc/self/task").iterdir())))
 """
 
