@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -134,8 +134,10 @@ def _task_result(ended: EndedTogether) -> tuple[Any, ...]:
 
 
 def _time_told(moment: Any) -> str | None:
-    """A time as the database keeps it, as `time_of` tells it. SQLite keeps text of that order."""
-    return f"{moment[:10]}T{moment[11:23]}Z" if isinstance(moment, str) else time_of(moment)
+    """A time as the database keeps it, as `time_of` tells it. SQLite keeps UTC and does not say so."""
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return time_of(moment)
 
 
 def _if_small(ending: dict[str, Any]) -> dict[str, Any] | None:

@@ -167,7 +167,7 @@ def _workers() -> list[Child]:
 def _worker(name: str, queues: str, number: int) -> Child:
     """A worker finishes the job in hand before it ends: its grace is the longest."""
     node = name if number == 1 else f"{name}{number}"
-    argv = [sys.executable, "-m", "celery", "--quiet", "-A", "inference_site", "worker", "--pool=solo", "-Q", queues]
+    argv = [sys.executable, "-m", "celery", "--quiet", "-A", "inference_site", "worker", "--pool=custom", "-Q", queues]
     argv += ["-n", f"{node}@%h", "--without-mingle", "--without-gossip", "-l", "INFO"]
     return Child(node, argv, stops=1, grace_s=15, environment={POOL_VARIABLE: POOL})
 

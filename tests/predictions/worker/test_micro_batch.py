@@ -6,8 +6,9 @@ import pytest
 from django.db import DataError, OperationalError
 from django_celery_results.models import TaskResult
 
-from predictions import outcomes, recovery, revocation, submission, task_results
+from predictions import contract, leases, outcomes, recovery, revocation, submission, task_results
 from predictions.errors import NonFiniteOutput
+from predictions.live import say
 from predictions.model_cards import ModelCard
 from predictions.models import Event, Job, State
 from predictions.submission import Wishes
@@ -186,3 +187,16 @@ def test_a_result_that_is_not_to_be_stored_is_not(user: Any, digits: ModelCard) 
     job, _ = submission.submit_vector(user, [0.0] * 64, digits, Wishes(store=False))
     micro_batch.work_on(requests(job), digits.ref)
     assert now(job).state == State.SUCCEEDED and TaskResult.objects.get().result == "null"
+
+
+def test_the_news_of_an_end_says_what_the_row_says(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, told = submit_digit(user, digits), list[Any]()
+    claims = leases.claim_jobs([job.pk], "realtime@test")
+    monkeypatch.setattr(say, "news", told.extend)
+    micro_batch.score(claims, {job.pk: list(job.vector)}, models.get(digits.ref))
+    [[job_id, version, owner_id, state, done, ending]] = told
+    shown = contract.one_job_json(now(job))
+    assert (job_id, version, owner_id, state, done) == (str(job.pk), now(job).version, user.pk, "succeeded", 1)
+    assert ending == {name: shown[name] for name in ending} and ending["finished"].endswith("Z")
