@@ -19,7 +19,7 @@ import pytest
 from django.conf import settings
 
 from inference_site import static_files
-from inference_site.management.commands import up
+from inference_site.management.commands.up import _worker
 from predictions.queues import POOL
 from tests.processes import ROOT, eventually
 from tests.surroundings import free_port
@@ -173,5 +173,5 @@ def test_children_end_with_a_killed_up_and_the_next_start_is_whole(data_dir: Pat
 
 
 def test_its_workers_run_under_our_own_pool() -> None:
-    worker = up._worker("realtime", "realtime", 1)
+    worker = _worker("realtime", "realtime", 1)
     assert "--pool=custom" in worker.argv and worker.environment == {"CELERY_CUSTOM_WORKER_POOL": POOL}
