@@ -24,6 +24,7 @@ from django.db import connection
 
 from predictions import workers
 from predictions.live import say
+from predictions.queues import POOL
 from predictions.vitals import vitals
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ EVERY_S = 2.0
 AT_MOST_EVERY_S = 0.5
 LAST_REPORT_S = 3.0
 PREFORK = "prefork"
+CUSTOM = "custom"
 
 
 class Reporter:
@@ -116,9 +118,14 @@ def on_init(sender: str, **_: Any) -> None:
 @celeryd_after_setup.connect
 def on_setup(instance: Any, **_: Any) -> None:
     vitals.queues = list(instance.app.amqp.queues.consume_from)
-    vitals.pool = instance.pool_cls.__module__.rsplit(".", 1)[-1]
+    vitals.pool = pool_name(instance.pool_cls)
     vitals.prefetch = instance.prefetch_multiplier
     vitals.changed.set()
+
+
+def pool_name(pool: type) -> str:
+    """As one asks for it on the command line."""
+    return CUSTOM if f"{pool.__module__}:{pool.__name__}" == POOL else pool.__module__.rsplit(".", 1)[-1]
 
 
 @worker_before_create_process.connect

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from celery.concurrency import get_implementation
 
 from predictions import workers
 from predictions.models import utc_now
@@ -15,7 +16,7 @@ from predictions.workers import Worker
 from tests.conftest import StartWorker
 from tests.processes import end, eventually
 from tests.workers_admin.facts import process
-from workers_admin import stopping
+from workers_admin import heartbeats, stopping
 
 
 def state() -> str:
@@ -77,3 +78,11 @@ def test_a_process_that_was_lost_is_no_more_shown_once_another_of_its_name_began
     process(pid=2, started=utc_now())
     Worker.objects.filter(pid=2).update(ended=True)
     assert state() == ""
+
+
+@pytest.mark.parametrize(
+    ("pool", "name"),
+    [("predictions.worker.pool:ModelPool", "custom"), ("solo", "solo"), ("prefork", "prefork")],
+)
+def test_a_pool_is_named_as_one_asks_for_it(pool: str, name: str) -> None:
+    assert heartbeats.pool_name(get_implementation(pool)) == name
