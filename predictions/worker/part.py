@@ -42,7 +42,7 @@ def work_on(claim: ChunkClaim, model: Model) -> State | None:
         return insist(partial(_fail, claim, error))
     finally:
         beat.drop(claim)
-        vitals.end(rows, failed)
+        vitals.end(rows, failed=int(failed))
     if state is None:
         refusals.count(claim)
     return state

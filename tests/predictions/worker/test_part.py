@@ -9,6 +9,7 @@ from predictions import files, revocation, submission, turns, uploading
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
 from predictions.submission import Wishes
+from predictions.vitals import vitals
 from predictions.worker import part
 from predictions.worker.runtime import Model, models
 from tests.predictions.jobs import claimed_chunk, csv_of, now, submit_rows
@@ -137,3 +138,10 @@ def test_an_attempt_that_was_fenced_off_changes_nothing(user: Any, digits: Model
     claim = claimed_chunk(submit_rows(user, digits, rows=4))
     Chunk.objects.update(attempt=5)
     assert part.work_on(claim, model) is None and now(claim.job).done == 0
+
+
+def test_the_worker_counts_the_parts_it_did_and_those_that_failed(user: Any, digits: ModelCard) -> None:
+    done, failed = vitals.processed, vitals.failed
+    part.work_on(claimed_chunk(submit_rows(user, digits, rows=4)), models.get(digits.ref))
+    part.work_on(claimed_chunk(submit_rows(user, digits, rows=4)), Broken(digits))  # type: ignore[arg-type]
+    assert (vitals.processed - done, vitals.failed - failed) == (2, 1)
