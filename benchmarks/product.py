@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import ROOT, STARTS_WITHIN_S, child_with, free_port, process, wait_until
+from benchmarks.processes import ROOT, child_with, free_port, process, wait_until
+from predictions import queues
 
 # How the product starts its workers; POOL=solo measures another pool of Celery's.
 POOL = os.environ.get("POOL", "custom")
-POOL_ENV = {"CELERY_CUSTOM_WORKER_POOL": "predictions.worker.pool:ModelPool"}
 NOT_INHERITED = (
     *("REDIS_URL", "DATABASE_URL", "MODEL_DIR", "DEFAULT_MODEL", "RATE_LIMIT", "ALLOWED_HOSTS", "SECRET_KEY"),
     *("TIME_LIMIT", "SOFT_TIME_LIMIT", "RESULT_EXPIRES", "DJANGO_ALLOW_ASYNC_UNSAFE"),
@@ -87,7 +86,7 @@ def env_of(folder: Path, database_url: str | None = None, model_dir: Path | None
         "PORT": str(free_port()),
         "REALTIME_WORKERS": "0",
         "BATCH_WORKERS": "0",
-        **POOL_ENV,
+        queues.POOL_VARIABLE: queues.POOL,
     }
     if database_url:
         env["DATABASE_URL"] = database_url
@@ -136,18 +135,17 @@ def _is_ready(client: httpx.Client, name: str) -> bool:
     return any(found["name"].startswith(f"{name}@") and found["state"] == "idle" for found in workers)
 
 
-def worker_command(queues: str, name: str, *options: str, app: str = "inference_site") -> list[str]:
-    celery = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", queues, "-n", f"{name}@%h"]
+def worker_command(served: str, name: str, *options: str, app: str = "inference_site") -> list[str]:
+    celery = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", served, "-n", f"{name}@%h"]
     return [*celery, "--without-mingle", "--without-gossip", *(options or (f"--pool={POOL}",))]
 
 
 def wait_until_up(address: str) -> None:
-    ends = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < ends:
-        try:
-            if httpx.get(f"{address}/healthz", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"The product did not answer at {address} within {STARTS_WITHIN_S:.0f} s.")
+    wait_until(lambda: _answers(address), f"the product answers at {address}")
+
+
+def _answers(address: str) -> bool:
+    try:
+        return bool(httpx.get(f"{address}/healthz", timeout=2).is_success)
+    except httpx.HTTPError:
+        return False

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -26,6 +24,7 @@ from predictions.confirmations import Sent
 from predictions.envelopes import envelope
 from predictions.fresh import FreshJob
 from predictions.models import Chunk, Job, State, utc_now
+from predictions.own_thread import OwnThread
 from predictions.queues import band_key, transport_priority
 
 log = logging.getLogger(__name__)
@@ -156,20 +155,11 @@ class Publisher:
 
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()
-        self._pid = 0
-        self._lock = threading.Lock()
+        self._thread = OwnThread(self._run, "publisher")
 
     def publish_soon(self, messages: Sequence[Message]) -> None:
         self._waiting.put(messages)
-        if self._pid != os.getpid():
-            self._start()
-
-    def _start(self) -> None:
-        """Anew in a process that was forked: threads stay behind."""
-        with self._lock:
-            if self._pid != os.getpid():
-                self._pid = os.getpid()
-                threading.Thread(target=self._run, name="publisher", daemon=True).start()
+        self._thread.start()
 
     def _run(self) -> None:
         sender, unconfirmed = Sender(), list[Sent]()

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import queue
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from predictions.fresh import FreshJob
 from predictions.line import Line
 from predictions.live import say
 from predictions.models import Job
+from predictions.own_thread import OwnThread
 from predictions.queues import REALTIME
 from predictions.waiting import Position
 
@@ -85,8 +84,7 @@ class Writer:
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self._line = Line(REALTIME)
-        self._lock = threading.Lock()
-        self._pid = 0
+        self._thread = OwnThread(self._run, "group-commit")
 
     async def accept(self, entry: Entry) -> Accepted:
         if self._waiting.qsize() >= MOST_WAITING:
@@ -96,16 +94,9 @@ class Writer:
             )
         entry.written = asyncio.get_running_loop().create_future()
         self._waiting.put(entry)
-        self._start()
+        self._thread.start()
         await entry.written
         return entry.outcome()
-
-    def _start(self) -> None:
-        if self._pid != os.getpid():
-            with self._lock:
-                if self._pid != os.getpid():
-                    self._pid = os.getpid()
-                    threading.Thread(target=self._run, name="group-commit", daemon=True).start()
 
     def _run(self) -> None:
         while True:

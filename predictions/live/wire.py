@@ -69,8 +69,6 @@ class Wire:
         """The connection of before a restart of Redis is noticed by the answer that does not come."""
         try:
             self._read_answer()
-        except redis.TimeoutError:
-            raise
         except redis.ConnectionError:
             again = self._unanswered
             self._hang_up()
