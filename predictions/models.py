@@ -67,6 +67,7 @@ class Upload(models.Model):
     file_name = models.CharField(max_length=255, blank=True)
     model = models.CharField(max_length=120)
     sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     plan = models.JSONField(default=dict)
     created = models.DateTimeField(auto_now_add=True)
 
@@ -166,6 +167,10 @@ class Job(models.Model):
     freed_bytes = models.BigIntegerField(default=0, help_text="what expiry removed")
 
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retried_as")
+    is_rest = models.BooleanField(
+        default=False, db_default=False, help_text="it takes the rows that retry_of left when it was stopped"
+    )
+    result_sha256 = models.CharField(max_length=64, blank=True, db_default="", help_text="of a batch's whole CSV")
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001  null, so that many may have none
     request_hash = models.CharField(max_length=64, blank=True)
 
@@ -222,6 +227,9 @@ class Chunk(models.Model):
     first_row = models.PositiveBigIntegerField()
     first_line = models.PositiveBigIntegerField()
     rows = models.PositiveIntegerField()
+    start = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="where in its part it begins: bytes of a CSV, rows of a table"
+    )
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(default=0)
@@ -234,6 +242,9 @@ class Chunk(models.Model):
     result_bytes = models.PositiveBigIntegerField(default=0)
     rejected_bytes = models.PositiveBigIntegerField(default=0)
     result_attempt = models.PositiveIntegerField(null=True, help_text="whose file holds the part's result")
+    result_sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    stopped_at = models.PositiveBigIntegerField(null=True, help_text="where in its part it was stopped; null: it was not")
+    stopped_line = models.PositiveBigIntegerField(null=True, help_text="the number of the first line it left")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_chunk_a_number")]
@@ -244,6 +255,56 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return f"chunk {self.number} of {self.job_id}"
+
+
+class Export(models.Model):
+    """A result in another format, made on demand by a task on `default`: the same life in small, one a job and format."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="exports")
+    format = models.CharField(max_length=8, default="parquet")
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    attempt = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=120, blank=True)
+    lease_until = models.FloatField(null=True)
+    publish_at = models.FloatField(null=True)
+    done = models.PositiveIntegerField(default=0, help_text="rows written")
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    error_text = models.CharField(max_length=500, blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+    finished = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "format"], name="one_export_a_format")]
+        indexes = [
+            models.Index(fields=["lease_until"], name="export_lapsed", condition=Q(state="running")),
+            models.Index(fields=["publish_at"], name="export_due", condition=Q(state="queued")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.format} of {self.job_id}"
+
+
+class ColumnMapping(models.Model):
+    """Which of a user's columns stand for which features of a model, as they last said it. columns: {feature: column}."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    model = models.CharField(max_length=120, help_text="the name, without a version")
+    columns = models.JSONField(default=dict)
+    changed = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "model"], name="one_mapping_a_model")]
+
+    def __str__(self) -> str:
+        return f"columns for {self.model}"
 
 
 class Event(models.Model):
