@@ -5,10 +5,11 @@ export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test test-all faults lint format lock screenshots first-look bench profile
+.PHONY: run test test-all faults lint format lock screenshots first-look bench bench-batch profile
 
 run:
 	@deploy/set_up.sh requirements.lock
+	@$(BIN)/python deploy/compile.py
 	@exec $(BIN)/python manage.py up
 
 test: set-up-for-tests
@@ -43,6 +44,10 @@ first-look: set-up-for-tests
 bench: set-up-for-tests
 	@$(BIN)/python -m benchmarks
 
+# Batches of up to a million rows (docs/performance.md). QUICK=1, ONLY=million,recipe,few,growth,bad, BENCH_REPORT=file.json.
+bench-batch: set-up-for-tests
+	@$(BIN)/python -m benchmarks.batch
+
 # Where the processor's time goes under 32 clients: WHAT=web, worker or both.
 profile: set-up-for-tests
 	@$(BIN)/python -m benchmarks.profile_of
@@ -56,6 +61,7 @@ lock:
 set-up-for-tests:
 	@deploy/set_up.sh requirements-dev.lock
 	@deploy/install_test_tools.sh
+	@$(BIN)/python deploy/compile.py
 
 .PHONY: set-up-for-all-tests
 set-up-for-all-tests: set-up-for-tests

@@ -67,9 +67,9 @@ def bare_redis(port: int, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def plain_worker(served: Plain) -> Iterator[int]:
+def plain_worker(served: Plain, queue: str = QUEUE) -> Iterator[int]:
     """The pid of a worker that starts; what waits is taken as soon as it is ready."""
-    celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "--pool=solo", "-Q", QUEUE]
+    celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "--pool=solo", "-Q", queue]
     name = f"plain-worker{next(_numbers)}"
     with process([*celery, "-n", f"{name}@%h"], served.env, name=name, cwd=served.folder) as child:
         yield child.pid

@@ -112,9 +112,9 @@ def starting_worker(served: Product, *options: str, app: str = "inference_site")
 
 
 @contextmanager
-def worker(served: Product, *options: str, app: str = "inference_site") -> Iterator[int]:
-    """The same, and idle with its model."""
-    with _worker(served, *options, app=app) as (child, name), served.client() as client:
+def worker(served: Product, *options: str, app: str = "inference_site", queue: str = "realtime") -> Iterator[int]:
+    """One that is idle with its model."""
+    with _worker(served, *options, app=app, queue=queue) as (child, name), served.client() as client:
         wait_until(lambda: child.poll() is not None or _is_ready(client, name), f"{name} is idle with its model")
         if child.poll() is not None:
             raise SystemExit(f"The worker {name} ended at its start.")
@@ -122,9 +122,11 @@ def worker(served: Product, *options: str, app: str = "inference_site") -> Itera
 
 
 @contextmanager
-def _worker(served: Product, *options: str, app: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def _worker(
+    served: Product, *options: str, app: str, queue: str = "realtime"
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     name = f"bench{next(_numbers)}"
-    with process(worker_command("realtime", name, *options, app=app), served.env, name=name) as child:
+    with process(worker_command(queue, name, *options, app=app), served.env, name=name) as child:
         yield child, name
         if child.poll() is not None:
             raise SystemExit(f"The worker {name} ended too early.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,9 @@ TARGETS = (
 )
 
 
-def table(results: Results) -> str:
+def table(results: Results, targets: Sequence[Target] = TARGETS) -> str:
     rows = [("what", "target", "stretch", "measured", "")]
-    for target in TARGETS:
+    for target in targets:
         if target.measure in results:
             found = target.value(results[target.measure])
             bounds = target.bound(target.target), target.bound(target.stretch)
@@ -108,11 +108,11 @@ def details(results: Results) -> str:
     return "\n".join(lines)
 
 
-def write(results: Results, file: Path, conditions: dict[str, Any]) -> None:
+def write(results: Results, file: Path, conditions: dict[str, Any], targets: Sequence[Target] = TARGETS) -> None:
     verdicts = [
         {key: value for key, value in asdict(target).items() if key != "value"}
         | {"measured": round(found, 3), "verdict": target.says(found)}
-        for target in TARGETS
+        for target in targets
         if target.measure in results
         for found in [target.value(results[target.measure])]
     ]

@@ -1,4 +1,4 @@
-"""What the web process serves: the lean door, Django's pages and JSON behind it, and websockets behind the check of origins."""
+"""What the web process serves: the doors for hot calls and for files, Django behind them, and websockets behind the check of origins."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from inference_site.origins import OriginCheck, deny
 from predictions.lean import Lean
 from predictions.live import hub
 from predictions.routing import websocket_urlpatterns as job_sockets
+from predictions.upload_door import UploadDoor
 from workers_admin.routing import websocket_urlpatterns as console_sockets
 
 
@@ -44,7 +45,7 @@ elsewhere: Any = deny  # Channels uses Django's re_path for what is no view
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(Lean(pages)),
+        "http": BodyLimit(Lean(UploadDoor(pages))),
         "websocket": OriginCheck(CookieMiddleware(URLRouter([*job_sockets, *console_sockets, re_path("", elsewhere)]))),
         "lifespan": lifespan,
     }

@@ -15,6 +15,7 @@ from django.conf import settings
 from predictions.errors import Refused, TooLarge, UnsupportedType
 from predictions.problems import headers_of, problem_bytes
 from predictions.unavailable import unavailable_for
+from predictions.upload_door import UPLOADS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,7 +27,6 @@ MB = 1024 * 1024
 JSON_BYTES = 64 * MB
 OTHER_BYTES = MB
 FORM_BYTES = MB  # what a form has around its file
-UPLOADS = {"/api/v1/batch-predict", "/drafts/"}
 # So much of a refused body is read and thrown away, so that its sender sees the sentence and not a reset connection.
 DRAINED_BYTES = 64 * MB
 DRAINED_S = 10.0
@@ -53,7 +53,11 @@ class BodyLimit:
 
 
 class Exchange:
-    """One request and its answer, as far as the guard cares."""
+    """One request and its answer, as far as the guard cares.
+
+    Whoever answers before the body has been read ends the connection: the answer goes out whole and at once, and ends
+    only when the rest of the body has been thrown away, so that the sender reads it.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._headers = {name.lower(): value for name, value in scope["headers"]}
@@ -62,7 +66,7 @@ class Exchange:
         self._send = send
         self._size_bytes = 0
         self._has_answered = False
-        self._has_more = True
+        self._has_more = self._headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self._headers
 
     def refuse_by_headers(self) -> None:
         encoding = self._headers.get(b"content-encoding", b"identity").decode("latin-1").strip()
@@ -77,29 +81,34 @@ class Exchange:
     async def receive(self) -> Message:
         """Raises TooLarge inside the app, which has no use for a body that is too large either."""
         message = await self._receive()
-        if message["type"] == "http.request":
-            self._size_bytes += len(message.get("body", b""))
-            self._has_more = message.get("more_body", False)
-            if self._size_bytes > self._limit:
-                raise self._too_large()
+        self._size_bytes += len(message.get("body", b""))
+        self._has_more = message["type"] == "http.request" and message.get("more_body", False)
+        if self._size_bytes > self._limit:
+            raise self._too_large()
         return message
 
     async def send(self, message: Message) -> None:
         self._has_answered = True
-        await self._send(message)
+        if not self._has_more:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            await self._send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
+        elif message.get("more_body", False):
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                await self._drain()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, refused: Refused) -> None:
-        """Answer whole and at once; end the answer only when the rest of the body has been thrown away."""
         if self._has_answered:
             raise refused
         body = problem_bytes(refused)
-        headers = headers_of(refused) | {"Content-Length": str(len(body)), "Connection": "close"}
+        headers = headers_of(refused) | {"Content-Length": str(len(body))}
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": refused.status, "headers": encoded})
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        with suppress(TimeoutError):
-            await self._drain()
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self.send({"type": "http.response.start", "status": refused.status, "headers": encoded})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def _drain(self) -> None:
         drained = 0

@@ -27,6 +27,8 @@ POSTGRESQL = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PREFIX = re.compile(r"(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._/-]*")
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
 
 
@@ -158,6 +160,42 @@ def database(data_dir: Path) -> dict[str, Any]:
     else:
         settings["OPTIONS"] = POSTGRESQL | settings.get("OPTIONS", {})
     return settings
+
+
+def storage(data_dir: Path) -> dict[str, Any]:
+    """Where job files are kept, as Django's settings: an S3 bucket where FILES_S3_BUCKET names one, else the data folder."""
+    bucket = _matching("FILES_S3_BUCKET", BUCKET, "give the name of a bucket, for example FILES_S3_BUCKET=predictions")
+    prefix = _matching("FILES_S3_PREFIX", PREFIX, "give a path within the bucket, for example FILES_S3_PREFIX=live")
+    endpoint = _endpoint("FILES_S3_ENDPOINT")
+    if bucket:
+        options = {"bucket_name": bucket, "location": prefix.strip("/"), "endpoint_url": endpoint or None}
+        return {"BACKEND": "predictions.s3_files.S3Files", "OPTIONS": options}
+    for name in ("FILES_S3_PREFIX", "FILES_S3_ENDPOINT"):
+        if os.environ.get(name):
+            raise ImproperlyConfigured(f"{name}={os.environ[name]!r} cannot be used: FILES_S3_BUCKET names no bucket.")
+    return {"BACKEND": "predictions.local_files.LocalFiles", "OPTIONS": {"location": data_dir / "files"}}
+
+
+def _matching(name: str, pattern: re.Pattern[str], cure: str) -> str:
+    """Nothing, or what matches."""
+
+    def read(given: str) -> str:
+        if given and not pattern.fullmatch(given):
+            raise ValueError
+        return given
+
+    return checked(name, "", read, cure)
+
+
+def _endpoint(name: str) -> str:
+    def read(given: str) -> str:
+        parts = urlsplit(given)
+        if given and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/")):
+            raise ValueError
+        _ = parts.port
+        return given
+
+    return checked(name, "", read, f"give an address such as {name}=https://s3.example.com")
 
 
 def secret_key(data_dir: Path) -> str:

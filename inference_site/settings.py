@@ -33,6 +33,8 @@ environment.demand_below(
     BATCH_TIME_LIMIT,
 )
 MAX_UPLOAD_BYTES = environment.whole_number("MAX_UPLOAD_BYTES", 2 * 1024**3, 1024, 1024**4)
+USER_UPLOAD_BYTES = environment.whole_number("USER_UPLOAD_BYTES", 20 * 1024**3, 1024, 1024**5)
+STORE_UPLOAD_BYTES = environment.whole_number("STORE_UPLOAD_BYTES", 200 * 1024**3, 1024, 1024**5)
 MICRO_BATCH = environment.whole_number("MICRO_BATCH", 64, 1, 4096)
 RECEIVE = environment.one_of("RECEIVE", "many", "one")
 TORCH_THREADS = environment.whole_number("TORCH_THREADS", 1, 1, 256)
@@ -117,15 +119,10 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "gz", "br", "zip", "woff", "woff2")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "files"}},
+    "default": environment.storage(DATA_DIR),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024**2
-FILE_UPLOAD_TEMP_DIR = None
-FILE_UPLOAD_HANDLERS = [
-    "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "inference_site.unnamed_uploads.UnnamedFileHandler",
-]
 
 CHANNEL_LAYERS = {
     "default": {

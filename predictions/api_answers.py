@@ -1,4 +1,4 @@
-"""How the JSON API answers: JSON in one piece, or a file streamed in blocks."""
+"""How the JSON API answers: JSON in one piece, or streamed in blocks; files are answered by downloads.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from django.http import HttpResponse, StreamingHttpResponse
 from predictions.models import ENDED
 
 Shown = dict[str, Any]
-CSV = "text/csv; charset=utf-8"
 JSON = "application/json"
 NOT_STORED = "private, no-store"
 """The Cache-Control of every answer that has no other."""
@@ -43,11 +42,6 @@ def accepted(shown: Shown, is_replayed: bool = False, waited: bool = False) -> A
     """202 with where the job is; 200 for who waited and lived to see its end."""
     headers = {"Location": shown["links"]["self"]} | ({"Idempotent-Replayed": "true"} if is_replayed else {})
     return Answer(shown, 200 if waited and shown["status"] in ENDED else 202, headers)
-
-
-def csv_file(blocks: AsyncIterator[bytes], name: str, size_bytes: int) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size_bytes)}
-    return StreamingHttpResponse(blocks, content_type=CSV, headers=headers)
 
 
 def json_stream(blocks: AsyncIterator[bytes]) -> StreamingHttpResponse:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.core.files.uploadedfile import UploadedFile
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from django.http.multipartparser import MultiPartParserError
 
+from predictions.arriving import FORM, Arriving
 from predictions.errors import InvalidInput, NotFound, TooLarge, Unreadable, UnsupportedType
 from predictions.json_bodies import Request, choices_of, request_of
 from predictions.model_cards import ModelCard
 from predictions.submission import Wishes, request_hash
+from predictions.table_kinds import ANY, TYPES
 from predictions.vectors import parse_json
 
 JSON = "application/json"
-CSV = "text/csv"
-FORM = "multipart/form-data"
 LONGEST_WAIT_S = 60.0
-BLOCK_BYTES = 256 * 1024
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9}(?:\.\d{1,9})?)\"?\s*(?=$|[,;])", re.IGNORECASE)
-TAKEN = f"{JSON}, {CSV} and {FORM} are taken now"
+TAKEN = f"{', '.join([JSON, *TYPES, ANY])} and {FORM} are taken"
 
 
 class Sent(Protocol):
@@ -45,12 +42,12 @@ class Sent(Protocol):
 
 @dataclass(frozen=True)
 class TableRequest:
-    """A file that is on its way, and what stands beside it. blocks: its bytes, to be read once."""
+    """What stands beside a file that is on its way. kind: None where its first bytes are to tell it."""
 
     card: ModelCard
     wishes: Wishes
     file_name: str
-    blocks: Iterable[bytes]
+    kind: str | None
 
 
 def vector_request(request: Sent) -> Request:
@@ -75,18 +72,22 @@ def rows_request(request: Sent) -> Request:
     return _with_key(request, request_of(body, "api"))
 
 
-def table_request(request: HttpRequest) -> TableRequest:
-    """A body of /batch-predict that is a file. May block while the form is read."""
-    if request.content_type == CSV:
-        card, wishes = choices_of(_typed(request.GET.dict()), "api")
-        return TableRequest(card, wishes, "", _blocks(request))
-    if request.content_type != FORM:
-        raise UnsupportedType(f"The body is {_named(request.content_type)}; {TAKEN}.")
-    fields, file = _form(request)
-    if (file.content_type and "parquet" in file.content_type) or str(file.name).lower().endswith(".parquet"):
-        raise UnsupportedType(f"The file is Parquet; a CSV file is taken now ({TAKEN}).")
-    card, wishes = choices_of(_typed(fields), "api")
-    return TableRequest(card, wishes, str(file.name), file.chunks(BLOCK_BYTES))
+def table_request(request: HttpRequest, arriving: Arriving) -> TableRequest:
+    """A body of /batch-predict that is a file, by what has come of it: the fields of a form may follow its file."""
+    if arriving.content_type == FORM:
+        return _of_form(arriving)
+    kind = TYPES.get(arriving.content_type)
+    if kind is None and arriving.content_type != ANY:
+        raise UnsupportedType(f"The body is {_named(arriving.content_type)}; {TAKEN}.")
+    card, wishes = choices_of(_typed(request.GET.dict()), "api")
+    return TableRequest(card, wishes, "", kind)
+
+
+def _of_form(arriving: Arriving) -> TableRequest:
+    if arriving.file_name is None:
+        raise InvalidInput('The form has no file in "file"; a table is expected there.')
+    card, wishes = choices_of(_typed(arriving.fields), "api")
+    return TableRequest(card, wishes, arriving.file_name, None)
 
 
 def keyed(request: Sent, wishes: Wishes, *content: bytes) -> Wishes:
@@ -151,22 +152,6 @@ def _body(request: Sent) -> bytes:
         return request.body
     except RequestDataTooBig:
         raise TooLarge("The body is larger than 64 MB, the most that is taken as JSON.") from None
-
-
-def _blocks(request: HttpRequest) -> Iterator[bytes]:
-    while block := request.read(BLOCK_BYTES):
-        yield block
-
-
-def _form(request: HttpRequest) -> tuple[dict[str, str], UploadedFile[bytes]]:
-    try:
-        fields, sent = request.POST.dict(), request.FILES
-    except (MultiPartParserError, SuspiciousOperation) as error:
-        raise Unreadable(f"The form cannot be read: {str(error) or type(error).__name__}") from None
-    file = sent.get("file")
-    if file is None:
-        raise InvalidInput('The form has no file in "file"; a CSV file is expected there.')
-    return {name: str(value) for name, value in fields.items()}, file
 
 
 def _typed(fields: Mapping[str, str]) -> dict[str, Any]:

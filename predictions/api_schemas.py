@@ -9,6 +9,7 @@ from ninja import Schema
 from pydantic import ConfigDict, Field, StringConstraints
 
 Status = Literal["queued", "running", "revoking", "succeeded", "failed", "revoked", "expired"]
+MOST_ROWS = 2**53
 Text = Annotated[str, StringConstraints(max_length=200)]
 
 
@@ -77,6 +78,13 @@ class Links(Exact):
     self: str
     result: str
     page: str
+
+
+class PreparingOut(Exact):
+    """The file is being made; ask again after `Retry-After` seconds."""
+
+    status: Literal["preparing"]
+    progress: Progress
 
 
 class JobOut(Exact):
@@ -171,4 +179,21 @@ class Wait(Schema):
 
 
 class ResultFormat(Schema):
-    format: Literal["csv", "json"] = Field("csv", description="of a batch's rows; a realtime prediction is JSON")
+    """Which rows of a batch, and how; a realtime prediction is JSON."""
+
+    format: Literal["csv", "json", "parquet"] = Field(
+        "csv", description="of a batch's rows; parquet, with the likeliest classes of each in `top`, is made on demand"
+    )
+    partial: bool = Field(False, description="of a batch that goes on: the rows finished so far, instead of 409")
+    after_row: int = Field(0, ge=0, le=MOST_ROWS, description="of json: a page of the rows after this one")
+    limit: int | None = Field(
+        None, ge=1, le=10_000, description="of json: rows a page; 1,000 where only after_row is given"
+    )
+
+    @property
+    def is_page(self) -> bool:
+        return self.format == "json" and not {"after_row", "limit"}.isdisjoint(self.model_fields_set)
+
+    @property
+    def page_rows(self) -> int:
+        return self.limit or 1_000

@@ -11,16 +11,18 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from predictions import api_docs, api_reading, contract, submission, uploading
+from predictions import api_docs, api_reading, contract, receiving, submission, uploading
 from predictions.api_answers import Answer, accepted, response
 from predictions.api_finding import show_ended, show_once_ended
 from predictions.api_schemas import JobOut
+from predictions.arriving import Arriving, arriving_of
 from predictions.callers import user_of
 from predictions.db_threads import in_db_thread
 from predictions.group_commit import Accepted
 from predictions.json_bodies import Request
 from predictions.live import hub
 from predictions.models import Job, Upload, new_id
+from predictions.parts import Plan
 from predictions.submission import Wishes
 
 router = Router(tags=["submitting"])
@@ -38,8 +40,10 @@ async def predict(request: HttpRequest) -> HttpResponse:
 @router.post("/batch-predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.BATCH)
 async def batch_predict(request: HttpRequest) -> HttpResponse:
     """Many vectors become one job on the queue `batch`: rows in JSON, or a CSV file."""
-    receive = _receive_rows if request.content_type in {api_reading.JSON, ""} else _receive_table
-    upload, wishes = await sync_to_async(receive)(request)
+    if request.content_type in {api_reading.JSON, ""}:
+        upload, wishes = await sync_to_async(_receive_rows)(request)
+    else:
+        upload, wishes = await _receive_table(request)
     return await _submit_batch(request, upload, wishes)
 
 
@@ -84,13 +88,25 @@ def _receive_rows(request: HttpRequest) -> tuple[Upload, Wishes]:
     return uploading.receive_rows(user_of(request), asked.rows, asked.card), asked.wishes
 
 
-def _receive_table(request: HttpRequest) -> tuple[Upload, Wishes]:
-    asked = api_reading.table_request(request)
-    api_reading.keyed(request, asked.wishes)  # a key that is not valid is refused before the file is read
-    upload = uploading.receive(user_of(request), asked.file_name, asked.blocks, asked.card)
-    if asked.wishes.on_bad_row == "reject":
-        uploading.refuse_bad_rows(upload)
-    return upload, api_reading.keyed(request, asked.wishes, api_reading.choices_bytes(asked), upload.sha256.encode())
+async def _receive_table(request: HttpRequest) -> tuple[Upload, Wishes]:
+    """What can be refused by what came before the file is refused before the file is read."""
+    arriving = arriving_of(request)
+    asked = api_reading.table_request(request, arriving)
+    api_reading.keyed(request, asked.wishes)
+    upload = await receiving.receive(arriving, user_of(request), asked.file_name, asked.card, asked.kind)
+    return upload, await in_db_thread(_judge, request, arriving, upload)
+
+
+def _judge(request: HttpRequest, arriving: Arriving, upload: Upload) -> Wishes:
+    """By what stands after the file too. Of a file that is refused nothing is kept."""
+    try:
+        asked = api_reading.table_request(request, arriving)
+        if asked.wishes.on_bad_row == "reject" and (refusal := uploading.refusal_of(Plan.from_json(upload.plan))):
+            raise refusal
+        return api_reading.keyed(request, asked.wishes, api_reading.choices_bytes(asked), upload.sha256.encode())
+    except BaseException:
+        uploading.discard(upload)
+        raise
 
 
 def _submit_rows(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from predictions.column_suggestions import names_speak_against_position
 from predictions.errors import InvalidInput
 from predictions.numbers_in_text import NOT_FINITE, cut, fault_of_text
 
 DELIMITERS = ",;\t|"
 MOST_COLUMNS = 10_000
 LONGEST_LINE = 1 << 20
+DECIMAL_COMMA = "Numbers are read with a decimal comma."
 _NAMED = 5
 _NO_VALUE = {"", "na", "n/a", "null", "none"}
 
@@ -33,7 +35,10 @@ class TakesColumns(Protocol):
 
 @dataclass(frozen=True)
 class Columns:
-    """How to read a line. positions: of the model's features, in the model's order. names: the file's header, or ()."""
+    """How to read a line. positions: of the model's features, in the model's order. names: the file's header, or ().
+
+    No position: the header does not name the features, and nobody has said yet which column stands for which.
+    """
 
     delimiter: str
     width_in_file: int
@@ -41,6 +46,10 @@ class Columns:
     id_position: int | None = None
     names: tuple[str, ...] = ()
     decimal: str = "."
+
+    @property
+    def are_matched(self) -> bool:
+        return bool(self.positions)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,14 +88,27 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     return cells
 
 
-def judge_first_line(line: str, card: TakesColumns) -> FirstLine:
-    """Tell header from data and find the model's columns. Raises InvalidInput."""
-    delimiter = max(DELIMITERS, key=lambda candidate: _likelihood(line, candidate, card))
+def judge_first_line(
+    line: str, card: TakesColumns, mapping: Mapping[str, str] | None = None, may_map: bool = False
+) -> FirstLine:
+    """Tell header from data and find the model's columns. Raises InvalidInput.
+
+    mapping: the column that stands for each feature, as its owner said before; it counts where the header has them all.
+    may_map: a header that could be matched by hand is not refused; its columns have no positions.
+    """
+    wanted = {*card.features, *(mapping or {}).values()}
+    delimiter = max(DELIMITERS, key=lambda candidate: _likelihood(line, candidate, wanted, card.width))
     cells = [cell.strip() for cell in _cells_or_refusal(line, delimiter)]
     found = set(cells) & set(card.features)
-    if found and (not _is_row(cells, delimiter) or len(found) == card.width):
+    if len(found) == card.width:
         return _by_name(cells, delimiter, card)
-    _refuse_other_width(cells, card)
+    if mapping and _fits(mapping, cells, card):
+        return _as_before(cells, delimiter, card, mapping)
+    if may_map and _is_to_be_matched(cells, delimiter, card):
+        return FirstLine(matched(Columns(delimiter, len(cells), (), None, tuple(cells)), ()), True, ())
+    if found and not _is_row(cells, delimiter):
+        _refuse_missing(cells, card)
+    _refuse_other_width(cells, card, may_map)
     if _may_be_counted_header(cells):
         raise InvalidInput(
             f"The first line counts {cells[0]}, {cells[1]}, … {cells[-1]}: it may be a header or a row. "
@@ -95,40 +117,104 @@ def judge_first_line(line: str, card: TakesColumns) -> FirstLine:
     return _by_position(cells, delimiter, card)
 
 
+def judge_names(names: Sequence[str], card: TakesColumns, mapping: Mapping[str, str] | None = None) -> FirstLine:
+    """The same for a table that is no text: its columns have names in any case. Raises InvalidInput."""
+    cells = list(names)
+    found = set(cells) & set(card.features)
+    if len(found) == card.width:
+        return _by_name(cells, ",", card)
+    if mapping and _fits(mapping, cells, card):
+        return _as_before(cells, ",", card, mapping)
+    if found:
+        _refuse_missing(cells, card)
+    if len(cells) != card.width:
+        count = "1 column" if len(cells) == 1 else f"{len(cells):,} columns"
+        raise InvalidInput(
+            f"The table has {count} and names none of the features of {card.ref}, which takes {card.width}."
+        )
+    return FirstLine(replace(by_position(card), names=tuple(cells)), True, (note_of_position(card),))
+
+
+def matched(columns: Columns, positions: Sequence[int]) -> Columns:
+    """The same file, its features read from these places; an id column that none of them takes is kept."""
+    ids = [at for at in id_positions(columns.names) if at not in positions]
+    return replace(columns, positions=tuple(positions), id_position=ids[0] if len(ids) == 1 else None)
+
+
+def id_positions(names: Sequence[str], features: Sequence[str] = ()) -> list[int]:
+    return [at for at, name in enumerate(names) if name.lower() == "id" and name not in features]
+
+
+def notes_about(columns: Columns) -> list[str]:
+    """What is said of columns that were matched by their names: which are ignored, and in which order they stand."""
+    used = {*columns.positions, columns.id_position}
+    ignored = [name or "(no name)" for at, name in enumerate(columns.names) if at not in used]
+    notes = [f"{_columns(len(ignored))} ignored: {_some(ignored)}."] if ignored else []
+    if list(columns.positions) != sorted(columns.positions):
+        notes.append("The columns were put into the model's order by their names.")
+    return notes
+
+
+def note_of_before(card: TakesColumns) -> str:
+    return f"Columns matched as you did before for {card.ref.partition('@')[0]}."
+
+
+def note_of_position(card: TakesColumns) -> str:
+    return f"The header names none of the features of {card.ref}; the columns are taken by position."
+
+
+def _fits(mapping: Mapping[str, str], cells: list[str], card: TakesColumns) -> bool:
+    """It names a column of its own for every feature, and the header has each of them once."""
+    counts = Counter(cells)
+    columns = [mapping.get(feature, "") for feature in card.features]
+    return len(set(columns)) == card.width and all(counts[column] == 1 for column in columns)
+
+
+def _as_before(cells: list[str], delimiter: str, card: TakesColumns, mapping: Mapping[str, str]) -> FirstLine:
+    positions = [cells.index(mapping[feature]) for feature in card.features]
+    columns = matched(Columns(delimiter, len(cells), (), None, tuple(cells)), positions)
+    return FirstLine(columns, True, (note_of_before(card), *notes_about(columns)))
+
+
+def _is_to_be_matched(cells: list[str], delimiter: str, card: TakesColumns) -> bool:
+    """A header with columns enough, whose names or width do not already say which stands for which feature."""
+    found = set(cells) & set(card.features)
+    is_header = (
+        not _is_row(cells, delimiter) if found else not any(_is_like_a_number(cell, delimiter) for cell in cells)
+    )
+    if not is_header or len(cells) - len(id_positions(cells, card.features)) < card.width:
+        return False
+    return bool(found) or len(cells) != card.width or names_speak_against_position(cells, card.features)
+
+
 def _by_name(cells: list[str], delimiter: str, card: TakesColumns) -> FirstLine:
-    _refuse_missing(cells, card)
-    ids = [at for at, name in enumerate(cells) if name.lower() == "id" and name not in card.features]
+    ids = id_positions(cells, card.features)
     _refuse_repeated(cells, card, ids)
     at = {name: position for position, name in enumerate(cells)}
     positions = tuple(at[name] for name in card.features)
-    id_position = ids[0] if ids else None
-    ignored = [name or "(no name)" for name in cells if name not in card.features and name.lower() != "id"]
-    notes = [f"{_columns(len(ignored))} ignored: {_some(ignored)}."] if ignored else []
-    if list(positions) != sorted(positions):
-        notes.append("The columns were put into the model's order by their names.")
-    return FirstLine(Columns(delimiter, len(cells), positions, id_position, tuple(cells)), True, tuple(notes))
+    columns = Columns(delimiter, len(cells), positions, ids[0] if ids else None, tuple(cells))
+    return FirstLine(columns, True, tuple(notes_about(columns)))
 
 
 def _by_position(cells: list[str], delimiter: str, card: TakesColumns) -> FirstLine:
     columns = by_position(card, delimiter)
     numbers = sum(_is_like_a_number(cell, delimiter) for cell in cells)
     if not numbers:
-        note = f"The header names none of the features of {card.ref}; the columns are taken by position."
-        return FirstLine(replace(columns, names=tuple(cells)), True, (note,))
+        return FirstLine(replace(columns, names=tuple(cells)), True, (note_of_position(card),))
     notes = ["The file has no header; the columns are taken by position."]
     if numbers < len(cells):
         notes.append("The first line holds numbers, so it is taken as a row and not as a header.")
     return FirstLine(columns, False, tuple(notes))
 
 
-def _likelihood(line: str, delimiter: str, card: TakesColumns) -> tuple[int, bool, int, int]:
+def _likelihood(line: str, delimiter: str, wanted: set[str], width: int) -> tuple[int, bool, int, int]:
     if delimiter not in line:
         return (0, False, 0, -DELIMITERS.index(delimiter))
     try:
         cells = [cell.strip() for cell in cells_of(line, delimiter)]
     except UnclosedQuote:
         return (0, False, 0, -DELIMITERS.index(delimiter))
-    return (len(set(cells) & set(card.features)), len(cells) == card.width, len(cells), 0)
+    return (len(set(cells) & wanted), len(cells) == width, len(cells), 0)
 
 
 def _cells_or_refusal(line: str, delimiter: str) -> list[str]:
@@ -177,13 +263,15 @@ def _refuse_repeated(cells: list[str], card: TakesColumns, ids: list[int]) -> No
         )
 
 
-def _refuse_other_width(cells: list[str], card: TakesColumns) -> None:
+def _refuse_other_width(cells: list[str], card: TakesColumns, may_map: bool) -> None:
     if len(cells) == card.width:
         return
     values = "1 value" if len(cells) == 1 else f"{len(cells):,} values"
+    cure = " Under a header of other names you choose the columns here." if may_map else ""
     raise InvalidInput(
         f"The first line has {values} and names none of the features of {card.ref}, which takes {card.width}. "
         "Values are separated by commas, semicolons, tabs or |; a header with the model's names may stand above them."
+        + cure
     )
 
 

@@ -10,17 +10,17 @@ from django.conf import settings
 from django.http import QueryDict
 
 from predictions import fairness, model_cards, uploading, waiting
+from predictions.draft_page import draft_words
 from predictions.errors import Refused, UnknownModel
 from predictions.forms import URGENCIES, card_of
+from predictions.matching_form import MatchingForm
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
-from predictions.parts import Plan
 from predictions.queues import BATCH, REALTIME
 from predictions.readiness import readiness
 from predictions.submit_page import line_words
 
 TABS = ("vector", "csv", "json")
-PREVIEWED_COLUMNS = 12
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Filled:
     vector: list[float] | None = None
     texts: dict[str, str] = field(default_factory=dict)
     problem: Refused | None = None
+    form: MatchingForm | None = None
 
 
 def compose_context(card: ModelCard | None, viewer: Any, filled: Filled, draft: Upload | None = None) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def compose_context(card: ModelCard | None, viewer: Any, filled: Filled, draft: 
         "problem": filled.problem,
         "most_bytes": settings.MAX_UPLOAD_BYTES,
         **standing_context(card, viewer),
-        **(draft_context(draft) if draft else {}),
+        **(draft_context(draft, filled.form) if draft else {}),
     }
 
 
@@ -61,21 +62,9 @@ def standing_context(card: ModelCard, viewer: Any) -> dict[str, Any]:
     }
 
 
-def draft_context(draft: Upload) -> dict[str, Any]:
-    """For `_draft.html`: what was read of a file, its first rows and its bad cells."""
-    plan = Plan.from_json(draft.plan)
-    card = model_cards.card(draft.model)
-    names, shown = _preview_columns(plan, card)
-    return {
-        "draft": draft,
-        "plan": plan,
-        "width": card.width,
-        "names": names,
-        "hidden_columns": plan.columns.width_in_file - len(names),
-        "rows": [[row[at] for at in shown if at < len(row)] for row in plan.preview],
-        "may_hold_bad_rows": plan.bad_rows or plan.truncated_judgement,
-        "batch": _urgencies(BATCH),
-    }
+def draft_context(draft: Upload, form: MatchingForm | None = None) -> dict[str, Any]:
+    """For `_draft.html`: what was read of a file, its first rows and its bad cells, or its columns to choose."""
+    return {**draft_words(draft, form), "batch": _urgencies(BATCH)}
 
 
 def filled_from(query: QueryDict, viewer: Any) -> tuple[ModelCard | None, Filled, Upload | None]:
@@ -137,12 +126,3 @@ def _urgencies(queue: str, lane: int = fairness.FRONT) -> list[dict[str, Any]]:
     return [
         {"priority": each.priority, "word": each.word, "line": line_words(outlook[each.priority])} for each in URGENCIES
     ]
-
-
-def _preview_columns(plan: Plan, card: ModelCard) -> tuple[list[str], list[int]]:
-    """The names and places of the columns that are shown: the file's id, then the model's features."""
-    columns = plan.columns
-    ids = [] if columns.id_position is None else [columns.id_position]
-    places = [*ids, *columns.positions][:PREVIEWED_COLUMNS]
-    features = dict(zip(columns.positions, card.features, strict=True))
-    return [features.get(at) or columns.names[at] for at in places], places

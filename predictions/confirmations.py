@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from predictions.clock import Clock, now_sql
-from predictions.models import Chunk, Job
+from predictions.models import Chunk, Export, Job
 from predictions.row_locks import db_id
 
 # One that was claimed has no `publish_at` any more: it is only looked for, and nothing is written.
@@ -27,12 +27,13 @@ AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Sent:
-    """A message that the broker took, for this attempt of a vector job or of a batch's chunk."""
+    """A message that the broker took, for this attempt of a vector job, of a batch's chunk or of an export."""
 
     job_id: UUID
     chunk_id: int | None
     attempt: int
     at: datetime
+    export_id: int | None = None
 
 
 def confirm(sent: Sequence[Sent]) -> None:
@@ -40,11 +41,15 @@ def confirm(sent: Sequence[Sent]) -> None:
 
     One that was claimed meanwhile costs a look; one that was postponed keeps its time.
     """
-    jobs = [each for each in sent if each.chunk_id is None]
+    jobs = [each for each in sent if each.chunk_id is None and each.export_id is None]
     for first in range(0, len(jobs), AT_ONCE):
         _confirm_jobs(jobs[first : first + AT_ONCE])
     if chunks := [(each.chunk_id, each) for each in sent if each.chunk_id is not None]:
         _confirm_chunks(chunks)
+    for each in sent:
+        if each.export_id is not None:
+            mine = Export.objects.filter(pk=each.export_id, attempt=each.attempt, state=Export.State.QUEUED)
+            mine.update(publish_at=None)
 
 
 def _confirm_jobs(sent: Sequence[Sent]) -> None:

@@ -23,13 +23,14 @@ from predictions.clock import Clock
 from predictions.confirmations import Sent
 from predictions.envelopes import envelope
 from predictions.fresh import FreshJob
-from predictions.models import Chunk, Job, State, utc_now
+from predictions.models import Chunk, Export, Job, State, utc_now
 from predictions.own_thread import OwnThread
-from predictions.queues import band_key, transport_priority
+from predictions.queues import DEFAULT, band_key, transport_priority
 
 log = logging.getLogger(__name__)
 PREDICT = "predictions.predict"
 SCORE_CHUNK = "predictions.score_chunk"
+EXPORT = "predictions.export"
 # The steward may publish a fresh row after this; the web drops what it could not send in the time below.
 STEWARD_AFTER_S = 2.0
 TOO_OLD_S = 1.0
@@ -51,6 +52,7 @@ class Message:
     job_id: UUID
     chunk_id: int | None
     attempt: int
+    export_id: int | None = None
     made: float = field(default_factory=time.monotonic)
 
     @property
@@ -62,7 +64,7 @@ class Message:
         return envelope(self.name, self.args, self.task_id, str(self.job_id), self.queue, band)
 
     def sent(self, at: datetime) -> Sent:
-        return Sent(self.job_id, self.chunk_id, self.attempt, at)
+        return Sent(self.job_id, self.chunk_id, self.attempt, at, self.export_id)
 
 
 def for_job(job: Job | FreshJob) -> Message:
@@ -76,6 +78,17 @@ def for_chunk(job: Job, chunk: Chunk) -> Message:
     return Message(
         SCORE_CHUNK, args, task_id_of(chunk), job.queue, job.priority, job.lane, job.id, chunk.pk, chunk.attempt
     )
+
+
+def for_export(job: Job, export: Export) -> Message:
+    """Names (job, export, attempt), as a chunk's does."""
+    args = (str(job.pk), export.pk, export.attempt, job.model)
+    task_id = task_id_of_export(export)
+    return Message(EXPORT, args, task_id, DEFAULT, job.priority, 0, job.pk, None, export.attempt, export.pk)
+
+
+def task_id_of_export(export: Export) -> str:
+    return str(uuid5(export.job_id, f"{export.format}/{export.attempt}"))
 
 
 def task_id_of(chunk: Chunk) -> str:
@@ -138,8 +151,10 @@ def give_back(messages: Sequence[Message]) -> None:
     Each UPDATE is a transaction of its own: one row is locked at a time, whatever the order.
     """
     for message in messages:
-        if message.chunk_id is None:
-            rows: Any = Job.objects.filter(pk=message.job_id, state=State.QUEUED, run_after__lte=Clock())
+        if message.export_id is not None:
+            rows: Any = Export.objects.filter(pk=message.export_id, state=Export.State.QUEUED)
+        elif message.chunk_id is None:
+            rows = Job.objects.filter(pk=message.job_id, state=State.QUEUED, run_after__lte=Clock())
         else:
             rows = Chunk.objects.filter(pk=message.chunk_id, state=Chunk.State.RESERVED)
         rows.filter(attempt=message.attempt, publish_at__isnull=False).update(publish_at=Clock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from predictions.errors import Unreadable, UnsupportedType
+from predictions.line_ends import line_count
 
 _KINDS = {
     b"PK\x03\x04": "This is a zip or Excel file. Save the sheet as CSV UTF-8 and upload that.",
@@ -67,7 +68,7 @@ class PlainText:
             line = self._line_at(block, block.index(b"\0"))
             raise Unreadable(f"Line {line:,} holds a NUL byte: the file is binary, or UTF-16 without a mark. {_CURE}")
         block = self._with_lf(block, last)
-        self._lines += block.count(b"\n")
+        self._lines += line_count(block)
         return block
 
     def _as_utf8(self, block: bytes, last: bool) -> bytes:

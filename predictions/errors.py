@@ -89,6 +89,20 @@ class ResultExpired(Refused):
     code = "expired"
 
 
+class PreconditionFailed(Refused):
+    """The file is another one by now"""
+
+    status = 412
+    code = "precondition_failed"
+
+
+class NotSatisfiableRange(Refused):
+    """The file has no such range"""
+
+    status = 416
+    code = "range_not_satisfiable"
+
+
 class TooLarge(Refused):
     """The body is too large"""
 
@@ -128,6 +142,13 @@ class Unavailable(Refused):
 
     status = 503
     code = "unavailable"
+
+
+class ExportFailed(Refused):
+    """The file could not be made"""
+
+    status = 503
+    code = "export_failed"
 
 
 class ModelRefused(Exception):

@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from predictions import files, outcomes
+from predictions import exports, files, outcomes
 from predictions.live import say
-from predictions.models import ENDED, Chunk, Job, State, Upload
+from predictions.models import ENDED, Chunk, Export, Job, State, Upload
 
 AT_ONCE = 200
 DRAFT_LIVES = timedelta(hours=1)
@@ -46,6 +46,7 @@ def _remove_results(jobs: list[Job]) -> int:
         to = State.EXPIRED if job.state == State.SUCCEEDED and job.store else job.state
         gone = {"expires": None, "removed": Now(), "freed_bytes": F("freed_bytes") + freed[job.pk]}
         Job.objects.filter(pk=job.pk).change(state=to, **gone)
+    exports.forget(ids)
     say.jobs_changed(ids)
     return len(jobs)
 
@@ -66,6 +67,8 @@ def result_files(job_id: UUID) -> list[str]:
     for number, attempt in Chunk.objects.filter(job_id=job_id).values_list("number", "attempt"):
         for tried in range(1, attempt + 1):
             keys += [files.result_key(job_id, number, tried), files.rejected_key(job_id, number, tried)]
+    for attempt in Export.objects.filter(job_id=job_id).values_list("attempt", flat=True):
+        keys += [files.export_key(job_id, tried) for tried in range(1, attempt + 1)]
     return keys
 
 
@@ -75,6 +78,8 @@ def _files_sizes(job_ids: list[UUID]) -> Counter[UUID]:
     chunks = Chunk.objects.filter(job_id__in=job_ids)
     for job_id, result, rejected in chunks.values_list("job_id", "result_bytes", "rejected_bytes"):
         sizes[job_id] += result + rejected
+    for job_id, size_bytes in Export.objects.filter(job_id__in=job_ids).values_list("job_id", "size_bytes"):
+        sizes[job_id] += size_bytes
     return sizes
 
 
@@ -113,7 +118,8 @@ def _sweep(upload: Upload) -> bool:
         if held is None or Job.objects.filter(upload=held).exists():
             return False
         Upload.objects.filter(pk=held.pk).update(state=Upload.State.SWEPT)
-        keys = [files.input_key(held.pk, part["number"]) for part in held.plan.get("parts", [])]
+        kind = held.plan.get("format", "csv")
+        keys = [files.input_key(held.pk, part["number"], kind) for part in held.plan.get("parts", [])]
         transaction.on_commit(lambda: _delete_upload(held, keys))
     return True
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
 from predictions.columns import (
+    DECIMAL_COMMA,
     LONGEST_LINE,
     Columns,
     TakesColumns,
@@ -33,10 +34,24 @@ __all__ = ["Ingest", "Part", "Plan", "ingest_rows"]
 
 
 class Ingest:
-    """One file: feed it blocks, then close it. Both raise Refused as soon as the file shows its fault."""
+    """One file: feed it blocks, then close it. Both raise Refused as soon as the file shows its fault.
 
-    def __init__(self, card: TakesColumns, put: Put, max_bytes: int, part_bytes: int = PART_BYTES) -> None:
+    mapping, may_map: as judge_first_line takes them.
+    """
+
+    def __init__(
+        self,
+        card: TakesColumns,
+        put: Put,
+        max_bytes: int,
+        part_bytes: int = PART_BYTES,
+        *,
+        mapping: Mapping[str, str] | None = None,
+        may_map: bool = False,
+    ) -> None:
         self._card = card
+        self._mapping = mapping
+        self._may_map = may_map
         self._put = put
         self._max_bytes = max_bytes
         self._part_bytes = part_bytes
@@ -106,7 +121,7 @@ class Ingest:
         return b""
 
     def _begin(self, lines: bytes, start: int, end: int, number: int) -> bytes:
-        first = judge_first_line(lines[start : end - 1].decode(), self._card)
+        first = judge_first_line(lines[start : end - 1].decode(), self._card, self._mapping, self._may_map)
         self._columns = first.columns
         self._notes += first.notes
         self._first_data_line = number + first.is_header
@@ -120,7 +135,7 @@ class Ingest:
         comma, point = (_first_number(lines, self._columns.delimiter, sign) for sign in (b",", b"."))
         if comma < point:
             self._decimal = ","
-            self._notes.append("Numbers are read with a decimal comma.")
+            self._notes.append(DECIMAL_COMMA)
         elif point < comma:
             self._decimal = "."
 
@@ -136,7 +151,9 @@ class Ingest:
         judged, judged_all = bytes(self._judged), self._judged_all
         if self._size_bytes > JUDGED_WHOLE_BYTES and self._judged_rows > JUDGED_ROWS:
             judged, judged_all = _first_rows(judged, JUDGED_ROWS), False
-        bad = read_block(judged, columns, self._card.features, self._first_data_line, 1).bad
+        bad = (
+            read_block(judged, columns, self._card.features, self._first_data_line, 1).bad if columns.are_matched else []
+        )
         return Plan(
             parts=parts,
             rows=rows,

@@ -16,8 +16,8 @@ from django.db.models.functions import Coalesce, Now
 from predictions import clock
 from predictions.clock import Clock
 from predictions.live import say
-from predictions.models import Chunk, Job, State
-from predictions.queues import REALTIME
+from predictions.models import Chunk, Export, Job, State
+from predictions.queues import DEFAULT, REALTIME
 from predictions.row_locks import db_id, despite_deadlocks, in_id_order, jobs_sql
 from predictions.syncing import without_waiting_for_the_disk
 
@@ -71,7 +71,27 @@ class VectorClaim:
         return Job.objects.get(pk=self.job_id)
 
 
-Claim = VectorClaim | ChunkClaim
+@dataclass(frozen=True)
+class ExportClaim:
+    """A file to be made of a result, that a worker holds. Past its lease it holds nothing."""
+
+    job: Job
+    attempt: int
+    export_id: int
+    queue: str = DEFAULT
+
+    @property
+    def key(self) -> Key:
+        return "export", self.export_id, self.attempt
+
+    @property
+    def job_id(self) -> UUID:
+        return self.job.pk
+
+
+Claim = VectorClaim | ChunkClaim | ExportClaim
+HELD_IN: dict[str, type[Job | Chunk | Export]] = {"job": Job, "chunk": Chunk, "export": Export}
+"""Whose row a claim's key names. A row that somebody works on is `running`, whatever it is."""
 
 
 def claim_job(job_id: UUID, worker: str) -> VectorClaim | None:
@@ -141,36 +161,42 @@ def claim_chunk(job_id: UUID, chunk_id: int, attempt: int, worker: str) -> Chunk
     return ChunkClaim(job, chunk.attempt, chunk)
 
 
+def claim_export(job_id: UUID, export_id: int, attempt: int, worker: str) -> ExportClaim | None:
+    """The export that a message names becomes ours if the message is the one that is awaited, and the result is there."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update().filter(pk=job_id, expires__isnull=False).first()
+        awaited = Export.objects.filter(pk=export_id, job_id=job_id, state=Export.State.QUEUED, attempt=attempt)
+        taken = {"state": Export.State.RUNNING, "attempt": attempt + 1, "worker": worker, "publish_at": None}
+        if job is None or not awaited.update(lease_until=Clock() + LEASE_S, **taken):
+            return None
+    say.jobs_changed([job_id])
+    return ExportClaim(job, attempt + 1, export_id)
+
+
 def renew(claims: Iterable[Claim]) -> set[Key]:
     """Push the leases of `claims`; returns the keys of those still ours.
 
     By (id, attempt), never by worker name: a claim whose reply was lost must not be renewed for ever.
     """
-    held = list(claims)
-    jobs = {claim.key: claim.job_id for claim in held if isinstance(claim, VectorClaim)}
-    chunks = {claim.key: claim.chunk.pk for claim in held if isinstance(claim, ChunkClaim)}
-    return _renew(Job.objects.filter(state=State.RUNNING), jobs) | _renew(
-        Chunk.objects.filter(state=Chunk.State.RUNNING), chunks
-    )
+    held = [claim.key for claim in claims]
+    ours = set[Key]()
+    for what, model in HELD_IN.items():
+        running = model._default_manager.filter(state=State.RUNNING)
+        ours |= _renew(running, [key for key in held if key[0] == what])
+    return ours
 
 
-def _renew(running: QuerySet[Any], held: dict[Key, Any]) -> set[Key]:
+def _renew(running: QuerySet[Any], held: list[Key]) -> set[Key]:
     """One UPDATE for all; only where it missed some they are told apart."""
     if not held:
         return set()
-    mine = running.filter(reduce(or_, (Q(pk=pk, attempt=key[2]) for key, pk in held.items())))
+    mine = running.filter(reduce(or_, (Q(pk=pk, attempt=attempt) for _, pk, attempt in held)))
 
     def push() -> set[Key]:
         with transaction.atomic():
             if in_id_order(mine).update(lease_until=Clock() + LEASE_S) == len(held):
                 return set(held)
             still = set(mine.values_list("pk", "attempt"))
-        return {key for key, pk in held.items() if (pk, key[2]) in still}
+        return {key for key in held if key[1:] in still}
 
     return despite_deadlocks(push)
-
-
-def spent_so_far(job_id: UUID) -> float | None:
-    """Seconds worked on a job by its finished chunks; None where it is to stop or has ended. Asked between two blocks."""
-    going_on = Job.objects.filter(pk=job_id, state=State.RUNNING, revoke_requested=False)
-    return going_on.values_list("spent_s", flat=True).first()

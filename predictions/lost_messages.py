@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 
 from predictions import broker, dispatch
 from predictions.clock import Clock
-from predictions.models import OPEN, Chunk, Job, Kind, State
-from predictions.queues import BATCH, REALTIME
+from predictions.models import OPEN, Chunk, Export, Job, Kind, State
+from predictions.queues import BATCH, DEFAULT, QUEUES, REALTIME
 
 # A message may be on its way; one that is missing at three looks in a row is not.
 LOOKS = 3
@@ -20,7 +20,7 @@ AT_ONCE = 1_000
 # Above this many, messages are counted and not read: reading them takes about a second.
 TOLD_APART = 20_000
 # What a row's message is found by; a vector is not read for it.
-NAMED_BY = {REALTIME: ("attempt",), BATCH: ("job_id", "number", "attempt")}
+NAMED_BY = {REALTIME: ("attempt",), BATCH: ("job_id", "number", "attempt"), DEFAULT: ("job_id", "format", "attempt")}
 
 
 class Census:
@@ -33,7 +33,7 @@ class Census:
         """Has the missing ones published again; returns how many."""
         try:
             held = broker.depths()
-            return sum(self._look(queue, held[queue].waiting + held[queue].unacked) for queue in (REALTIME, BATCH))
+            return sum(self._look(queue, held[queue].waiting + held[queue].unacked) for queue in QUEUES)
         except redis.RedisError:
             return 0
 
@@ -55,6 +55,8 @@ def replace(queue: str, rows: Iterable[Any]) -> int:
     """
     calm = Q(republished_at=None) | Q(republished_at__lt=Clock() - dispatch.AGAIN_AFTER_S)
     due = {"publish_at": Clock(), "republished_at": Clock()}
+    if queue == DEFAULT:  # an export does not note when: they are few, and a message too many finds nothing to claim
+        calm, due = Q(), {"publish_at": Clock()}
     return sum(_sent(queue).filter(calm, pk=row.pk, attempt=row.attempt).update(**due) for row in rows)
 
 
@@ -63,8 +65,10 @@ def awaited_of(queue: str, job_ids: Iterable[str]) -> QuerySet[Any]:
     return _sent(queue).filter(**{"pk__in" if queue == REALTIME else "job_id__in": job_ids})
 
 
-def task_id(row: Job | Chunk) -> str:
+def task_id(row: Job | Chunk | Export) -> str:
     """The id of the message that a row awaits."""
+    if isinstance(row, Export):
+        return dispatch.task_id_of_export(row)
     return str(row.pk) if isinstance(row, Job) else dispatch.task_id_of(row)
 
 
@@ -72,6 +76,8 @@ def _sent(queue: str) -> QuerySet[Any]:
     """Rows whose message was sent and not yet taken."""
     if queue == REALTIME:
         return Job.objects.filter(queue=queue, kind=Kind.REALTIME, state=State.QUEUED, publish_at=None)
+    if queue == DEFAULT:
+        return Export.objects.filter(state=Export.State.QUEUED, publish_at=None)
     return Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state=Chunk.State.RESERVED, publish_at=None)
 
 
@@ -79,6 +85,8 @@ def _running(queue: str) -> int:
     """A worker acknowledges what it runs when it is done."""
     if queue == REALTIME:
         return Job.objects.filter(queue=queue, kind=Kind.REALTIME, state=State.RUNNING).count()
+    if queue == DEFAULT:
+        return Export.objects.filter(state=Export.State.RUNNING).count()
     return Chunk.objects.filter(job__queue=queue, job__state__in=OPEN, state=Chunk.State.RUNNING).count()
 
 
@@ -91,5 +99,7 @@ def _not_in_redis(queue: str) -> list[Any]:
 
 def _likely_lost(queue: str, lacking: int) -> list[Any]:
     """A worker that dies takes along what goes first."""
-    urgency = ("-priority", "lane") if queue == REALTIME else ("-job__priority", "job__lane")
+    urgency = {REALTIME: ("-priority", "lane"), BATCH: ("-job__priority", "job__lane"), DEFAULT: ("-job__priority",)}[
+        queue
+    ]
     return list(_sent(queue).only(*NAMED_BY[queue]).order_by(*urgency, "pk")[: min(lacking, AT_ONCE)])

@@ -9,7 +9,7 @@ import redis
 from predictions import broker, lost_messages
 from predictions.clock import Clock
 from predictions.leases import LEASE_S
-from predictions.queues import BATCH, REALTIME
+from predictions.queues import QUEUES
 from predictions.workers import Worker
 
 # Celery fetches one message more while it works on another; duplicates cost a no-op each, so the bound is a wide one.
@@ -30,7 +30,7 @@ def _lost() -> Any:
 
 def _give_up(worker: Worker) -> int:
     """Redis is asked first: a worker is given up only where it answered. Of two stewards one UPDATE finds it."""
-    held = {queue: broker.delivered(queue) for queue in (REALTIME, BATCH) if queue in worker.queues}
+    held = {queue: broker.delivered(queue) for queue in QUEUES if queue in worker.queues}
     if not _lost().filter(pk=worker.pk).update(given_up=True):
         return 0
     most = PREFETCHES * worker.prefetch or lost_messages.AT_ONCE

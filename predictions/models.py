@@ -170,7 +170,9 @@ class Job(models.Model):
     is_rest = models.BooleanField(
         default=False, db_default=False, help_text="it takes the rows that retry_of left when it was stopped"
     )
-    result_sha256 = models.CharField(max_length=64, blank=True, db_default="", help_text="of a batch's whole CSV")
+    result_sha256 = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="of a batch's whole CSV"
+    )
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001  null, so that many may have none
     request_hash = models.CharField(max_length=64, blank=True)
 
@@ -242,8 +244,10 @@ class Chunk(models.Model):
     result_bytes = models.PositiveBigIntegerField(default=0)
     rejected_bytes = models.PositiveBigIntegerField(default=0)
     result_attempt = models.PositiveIntegerField(null=True, help_text="whose file holds the part's result")
-    result_sha256 = models.CharField(max_length=64, blank=True, db_default="")
-    stopped_at = models.PositiveBigIntegerField(null=True, help_text="where in its part it was stopped; null: it was not")
+    result_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="")
+    stopped_at = models.PositiveBigIntegerField(
+        null=True, help_text="where in its part it was stopped; null: it was not"
+    )
     stopped_line = models.PositiveBigIntegerField(null=True, help_text="the number of the first line it left")
 
     class Meta:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from predictions import model_cards, outcomes, progress, result_files, result_rows, timeline, waiting, workers
+from predictions import model_cards, outcomes, progress, rest, result_files, result_rows, timeline, waiting, workers
 from predictions.errors import Refused, UnknownModel
 from predictions.job_list import JobList
 from predictions.model_cards import ModelCard
@@ -28,7 +28,8 @@ def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[s
         "ran_s": timeline.ran_s(job),
         "may_revoke": job.state in OPEN and not job.revoke_requested,
         "may_retry": job.has_ended,
-        "retried_as": job.retried_as.order_by("pk").values_list("pk", flat=True),
+        "may_run_rest": rest.may_run_rest(job),
+        "retried_as": job.retried_as.order_by("pk").values("pk", "is_rest"),
     }
     kind_context = _batch_context if job.kind == Kind.BATCH else _realtime_context
     return context | _line_context(job) | _failure_context(job, viewer) | kind_context(job)

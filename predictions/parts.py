@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from predictions.columns import Columns
-from predictions.csv_reading import rows_in
 from predictions.errors import Place
+from predictions.line_ends import rows_and_lines
 
 Put = Callable[[int, bytes], None]
 
@@ -39,6 +39,7 @@ class Plan:
     bad_cells: int
     preview: list[list[str]]
     truncated_judgement: bool
+    format: str = "csv"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +75,7 @@ class Parts:
         with memoryview(self._waiting) as waiting:
             data = waiting[:end].tobytes()
         del self._waiting[:end]
-        rows, lines = rows_in(data), data.count(b"\n")
+        rows, lines = rows_and_lines(data)
         if rows:
             part = Part(len(self.made), self.rows + 1, self._line, rows, lines, len(data))
             self._put(part.number, data)

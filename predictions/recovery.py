@@ -11,15 +11,15 @@ import redis
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from predictions import broker, dispatch, outcomes, turns
+from predictions import broker, dispatch, exports, outcomes, turns
 from predictions.clock import Clock
 from predictions.live import say
-from predictions.models import OPEN, Chunk, Job, Kind, State, note, utc_now
+from predictions.models import OPEN, Chunk, Export, Job, Kind, State, note, utc_now
 from predictions.outcomes import Ending
 from predictions.row_locks import in_id_order
 from predictions.workers import Worker
 
-Row = TypeVar("Row", Job, Chunk)
+Row = TypeVar("Row", Job, Chunk, Export)
 AT_ONCE = 200
 MOST_CRASHES = 3
 RETRY_AFTER_S = 5.0
@@ -56,12 +56,12 @@ def publish_all_due(sender: dispatch.Sender) -> int:
 
 
 def publish_due(sender: dispatch.Sender) -> int:
-    """Publish queued rows and reserved chunks whose publish nobody confirmed, a few hundred at most; returns how many.
+    """Publish queued rows, reserved chunks and queued exports whose publish nobody confirmed, a few hundred at most; returns how many.
 
     Each kind is sent before the next is taken: what was taken and not sent is due only half a minute later.
     """
     published = 0
-    for take in (_take_due_jobs, _take_due_chunks, _take_idle_batches):
+    for take in (_take_due_jobs, _take_due_chunks, _take_idle_batches, _take_due_exports):
         messages = take()
         sent = _send(sender, messages)
         published += sent
@@ -87,6 +87,11 @@ def _take_due_jobs() -> list[dispatch.Message]:
 def _take_due_chunks() -> list[dispatch.Message]:
     due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock(), job__state__in=OPEN)
     return [dispatch.for_chunk(chunk.job, chunk) for chunk in _take(due.select_related("job").order_by("pk"))]
+
+
+def _take_due_exports() -> list[dispatch.Message]:
+    due = Export.objects.filter(state=Export.State.QUEUED, publish_at__lte=Clock())
+    return [dispatch.for_export(export.job, export) for export in _take(due.select_related("job").order_by("pk"))]
 
 
 def _take(first: QuerySet[Row]) -> list[Row]:
@@ -121,7 +126,8 @@ def reap() -> int:
     # Both are chosen first: should a write have to wait, the living could not beat meanwhile.
     jobs = list(Job.objects.lapsed().order_by("pk")[:AT_ONCE])
     chunks = list(_lapsed_chunks().order_by("pk")[:AT_ONCE])
-    return sum(map(_reap_job, jobs)) + sum(map(_reap_chunk, chunks))
+    lapsed = list(exports.lapsed().order_by("pk")[:AT_ONCE])
+    return sum(map(_reap_job, jobs)) + sum(map(_reap_chunk, chunks)) + sum(map(exports.rescue, lapsed))
 
 
 def _lapsed_chunks() -> QuerySet[Chunk]:
@@ -216,6 +222,7 @@ def postpone(job_id: UUID, after_s: float) -> None:
         Job.objects.filter(pk=job_id, state__in=OPEN).update(run_after=Clock() + after_s)
         Job.objects.filter(pk=job_id, state=State.QUEUED, kind=Kind.REALTIME).update(publish_at=Clock() + after_s)
         Chunk.objects.filter(job_id=job_id, state=Chunk.State.RESERVED).update(publish_at=Clock() + after_s)
+        Export.objects.filter(job_id=job_id, state=Export.State.QUEUED).update(publish_at=Clock() + after_s)
 
 
 def publish_what_redis_forgot() -> bool:
@@ -234,12 +241,13 @@ def publish_what_redis_forgot() -> bool:
 
 
 def publish_all_again() -> None:
-    """In two transactions, each of which locks in the order of ids."""
+    """In a transaction for each kind, which locks in the order of ids."""
     sent = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at=None)
     going_on = Job.objects.filter(kind=Kind.BATCH, state__in=OPEN)
     for rows in (
         Job.objects.filter(kind=Kind.REALTIME, state=State.QUEUED, publish_at=None),
         sent.filter(job_id__in=going_on.values("pk")),
+        Export.objects.filter(state=Export.State.QUEUED, publish_at=None),
     ):
         with transaction.atomic():
             in_id_order(rows).update(publish_at=Clock())

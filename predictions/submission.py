@@ -18,7 +18,7 @@ from predictions.group_commit import Accepted
 from predictions.live import say
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, Kind, Upload, utc_now
-from predictions.parts import Plan
+from predictions.parts import Part, Plan
 from predictions.queues import BATCH, DEFAULT_PRIORITY, REALTIME
 
 
@@ -66,7 +66,8 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
     sizes = {"total": plan.rows, "chunks": len(plan.parts), "notes": list(plan.notes)}
-    return _accept(_batch_job(owner, upload.model, wishes, upload=upload, file_name=upload.file_name, **sizes), wishes)
+    job = _batch_job(owner, upload.model, wishes, upload=upload, file_name=upload.file_name, **sizes)
+    return _accept(job, [_chunk_of(part) for part in plan.parts], wishes)
 
 
 def retry(job: Job, by: Any, source: str = "api") -> Job:
@@ -75,15 +76,31 @@ def retry(job: Job, by: Any, source: str = "api") -> Job:
         raise WrongState(f"The job is {job.status}. Only a job that has ended can be retried.")
     if job.kind == Kind.BATCH and (job.upload is None or job.upload.state != Upload.State.DONE):
         raise WrongState("The job's input is no longer kept. Submit the file again.")
-    wishes = Wishes(priority=job.priority, store=job.store, on_bad_row=job.on_bad_row, source=source)
-    rates.check(by.pk)
     if job.kind == Kind.REALTIME:
+        rates.check(by.pk)
         assert job.vector is not None
+        wishes = Wishes(priority=job.priority, store=job.store, on_bad_row=job.on_bad_row, source=source)
         fresh = _fresh_job(job.owner_id, job.vector, job.model, wishes)
         fresh.retry_of_id = job.pk
         return _in_full(group_commit.accept(fresh).job)
-    same = {name: getattr(job, name) for name in ("upload", "file_name", "total", "chunks", "notes")}
-    return _accept(_batch_job(job.owner, job.model, wishes, retry_of=job, **same), wishes)[0]
+    return submit_chunks(job, [copy_of(chunk) for chunk in job.parts.order_by("number")], by, source, job.notes)
+
+
+def submit_chunks(of: Job, chunks: list[Chunk], by: Any, source: str, notes: list[str], is_rest: bool = False) -> Job:
+    """A batch linked to `of`, with its wishes and over its upload, of these chunks."""
+    rates.check(by.pk)
+    wishes = Wishes(priority=of.priority, store=of.store, on_bad_row=of.on_bad_row, source=source)
+    sizes = {"total": sum(chunk.rows for chunk in chunks), "chunks": len(chunks)}
+    same = {"upload": of.upload, "file_name": of.file_name, "notes": notes}
+    return _accept(
+        _batch_job(of.owner, of.model, wishes, retry_of=of, is_rest=is_rest, **same, **sizes), chunks, wishes
+    )[0]
+
+
+def copy_of(chunk: Chunk) -> Chunk:
+    """The same rows for another job, which nobody has done yet."""
+    places = {name: getattr(chunk, name) for name in ("number", "first_row", "first_line", "rows", "start")}
+    return Chunk(**places)
 
 
 def _vector_job(owner: Any, vector: list[float], card: ModelCard, wishes: Wishes) -> FreshJob:
@@ -118,14 +135,18 @@ def _batch_job(owner: Any, model: str, wishes: Wishes, **more: Any) -> Job:
     )
 
 
-def _accept(job: Job, wishes: Wishes) -> tuple[Job, bool]:
+def _chunk_of(part: Part) -> Chunk:
+    return Chunk(number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows)
+
+
+def _accept(job: Job, chunks: list[Chunk], wishes: Wishes) -> tuple[Job, bool]:
     """A batch: INSERT and commit; then publish. Losing to the same idempotency key is an answer, not an error."""
     with transaction.atomic():
         Job.objects.bulk_create([job], ignore_conflicts=wishes.idempotency is not None)
         stored = _stored(job, wishes)
         if stored.pk != job.pk:
             return stored, True
-        transaction.on_commit(partial(dispatch.publish_soon, _add_chunks(stored)))
+        transaction.on_commit(partial(dispatch.publish_soon, _add_chunks(stored, chunks)))
     say.jobs_changed([stored.pk])
     return stored, False
 
@@ -139,14 +160,12 @@ def _stored(job: Job, wishes: Wishes) -> Job:
     return stored
 
 
-def _add_chunks(job: Job) -> list[dispatch.Message]:
+def _add_chunks(job: Job, chunks: list[Chunk]) -> list[dispatch.Message]:
     # The sweep and the submit race for a draft; the one that changes its row first has it.
     assert job.upload is not None
     if not Upload.objects.filter(pk=job.upload.pk, state=Upload.State.DONE).update(state=Upload.State.DONE):
         raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
-    parts = Plan.from_json(job.upload.plan).parts
-    Chunk.objects.bulk_create(
-        Chunk(job=job, number=part.number, first_row=part.first_row, first_line=part.first_line, rows=part.rows)
-        for part in parts
-    )
+    for chunk in chunks:
+        chunk.job = job
+    Chunk.objects.bulk_create(chunks)
     return turns.reserve(job.pk)

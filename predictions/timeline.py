@@ -47,7 +47,8 @@ def _between(begin: datetime, end: datetime) -> float:
 
 def _accepted(job: Job) -> Moment:
     detail = "It is in the database: it can no longer be lost." if job.state == State.QUEUED else ""
-    return Moment("Accepted", job.created, detail=detail)
+    words = "Accepted, to continue a job that was stopped" if job.is_rest else "Accepted"
+    return Moment(words, job.created, detail=detail)
 
 
 def _published(job: Job) -> Moment | None:

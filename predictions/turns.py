@@ -5,6 +5,7 @@ Lock order everywhere: the job's row first, then the chunk's.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from predictions import dispatch, outcomes, workers
+from predictions import chunk_rows, dispatch, outcomes, workers
+from predictions.chunk_rows import Standing
 from predictions.clock import Clock
 from predictions.errors import SHOWN, InvalidInput
-from predictions.leases import ChunkClaim
+from predictions.leases import LEASE_S, ChunkClaim
 from predictions.limits import limits_of
 from predictions.live import say
 from predictions.models import Chunk, Job, State, note
@@ -26,8 +28,11 @@ from predictions.queues import BATCH
 HISTOGRAM_BINS = 20
 MOST_RETRIES = 1
 RETRY_AFTER_S = 5.0
-WORKING = ("places", "cut_short")
-"""What the summary holds for the finish alone."""
+TURN_S = 1.0
+LATELY_S = 5.0
+LATELY_STEP_S = 0.5
+WORKING = ("places", "cut_short", "lately")
+"""What the summary holds for our own use. lately: [the database's time, rows done by then], for some seconds back."""
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Scored:
     """What came of one chunk. class_counts by label; histogram: rows by confidence in 20 bins from 0 to 1.
 
     cut_short: the soft time limit stopped it between two blocks, so that rows of it are missing.
+    stopped_at, stopped_line: where in its part it was stopped, by whatever it was.
     """
 
     scored: int = 0
@@ -46,6 +52,24 @@ class Scored:
     histogram: list[int] = field(default_factory=lambda: [0] * HISTOGRAM_BINS)
     places: list[dict[str, Any]] = field(default_factory=list)
     cut_short: bool = False
+    stopped_at: int | None = None
+    stopped_line: int | None = None
+    result_sha256: str = ""
+
+
+@dataclass
+class Turn:
+    """A worker's turn at a job: chunk after chunk for about a second, then others have theirs.
+
+    claim: the chunk that came to it with the finish of the one before.
+    """
+
+    worker: str
+    ends: float = field(default_factory=lambda: time.monotonic() + TURN_S)
+    claim: ChunkClaim | None = None
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.ends
 
 
 def reserve(job_id: UUID) -> list[dispatch.Message]:
@@ -53,7 +77,7 @@ def reserve(job_id: UUID) -> list[dispatch.Message]:
     wanted = max(1, len(workers.live_workers(BATCH)))
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=job_id).first()
-        if job is None or job.has_ended or job.revoke_requested:
+        if job is None or job.has_ended or _is_to_stop(job):
             return []
         under_way = job.parts.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]).count()
         chunks = list(job.parts.filter(state=Chunk.State.QUEUED).order_by("number")[: max(0, wanted - under_way)])
@@ -63,47 +87,67 @@ def reserve(job_id: UUID) -> list[dispatch.Message]:
     return [dispatch.for_chunk(job, chunk) for chunk in chunks]
 
 
-def next_chunk(job_id: UUID) -> dispatch.Message | None:
-    """Reserve the next chunk for whoever asks, to go on with it at once and without a message."""
-    with transaction.atomic():
-        job = Job.objects.select_for_update().get(pk=job_id)
-        chunk = job.parts.filter(state=Chunk.State.QUEUED).order_by("number").first()
-        if chunk is None or job.state != State.RUNNING or _is_to_stop(job):
-            return None
-        # Should we die before we claim it, the steward publishes it.
-        Chunk.objects.filter(pk=chunk.pk).update(
-            state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S
-        )
-    return dispatch.for_chunk(job, chunk)
-
-
-def finish_chunk(claim: ChunkClaim, scored: Scored) -> State | None:
+def finish_chunk(claim: ChunkClaim, scored: Scored, turn: Turn | None = None) -> State | None:
     """Keep what was scored; returns the job's state then, or None where the attempt was fenced off.
 
-    Called again because the reply of the first time was lost, it says how the job stands.
+    While its turn lasts, the worker gets the next chunk in the same transaction. Called again because the reply of the
+    first time was lost, it says the same.
     """
-    state = _finish_chunk(claim, scored) or _unless_taken(claim)
-    if state:
-        say.jobs_changed([claim.job.pk])
+    tried = turn.claim if turn else None
+    if turn:
+        turn.claim = None
+    state = _finish_chunk(claim, scored, turn)
+    if state is None:
+        state = _unless_taken(claim)
+        if state:
+            say.jobs_changed([claim.job.pk])
+        if state and turn and tried and _is_held(tried, turn.worker):
+            turn.claim = tried
     return state
 
 
-def _finish_chunk(claim: ChunkClaim, scored: Scored) -> State | None:
+def _finish_chunk(claim: ChunkClaim, scored: Scored, turn: Turn | None) -> State | None:
     """None where the job's row or the chunk's is not as this attempt left it, and then nothing is written."""
     with transaction.atomic():
-        counted = Job.objects.filter(pk=claim.job.pk, state=State.RUNNING).change(
-            chunks_done=F("chunks_done") + 1,
-            spent_s=F("spent_s") + scored.spent_s,
-            done=F("done") + scored.scored + scored.rejected,
-            rejected=F("rejected") + scored.rejected,
-        )
-        if not counted or not _close_chunk(claim, scored):
-            transaction.set_rollback(True)
+        before = chunk_rows.lock_running(claim.job.pk)
+        if before is None or not _close_chunk(claim, scored):
             return None
-        job = Job.objects.select_for_update().get(pk=claim.job.pk)
-        job.summary = _merged(job.summary or {}, scored)
-        Job.objects.filter(pk=job.pk).update(summary=job.summary)
-        return _maybe_end(job)
+        now = _with(before, scored)
+        chunk_rows.keep(claim.job.pk, now)
+        if now.chunks_done == now.chunks or _must_stop(claim.job.queue, now):
+            state = _maybe_end(Job.objects.get(pk=claim.job.pk))
+            say.jobs_changed([claim.job.pk])
+            return state
+        say.news([[str(claim.job.pk), now.version, now.owner_id, State.RUNNING.value, now.done]])
+        if turn and not turn.is_over():
+            turn.claim = _claim_next(claim.job, turn.worker)
+        return State.RUNNING
+
+
+def _claim_next(job: Job, worker: str) -> ChunkClaim | None:
+    chunk = chunk_rows.claim_next(job.pk, worker, LEASE_S)
+    return ChunkClaim(job, chunk.attempt, chunk) if chunk else None
+
+
+def _with(before: Standing, scored: Scored) -> Standing:
+    done = before.done + scored.scored + scored.rejected
+    lately = _lately(before.summary.get("lately", []), before.at_s, done)
+    return before._replace(
+        version=before.version + 1,
+        chunks_done=before.chunks_done + 1,
+        done=done,
+        rejected=before.rejected + scored.rejected,
+        spent_s=before.spent_s + scored.spent_s,
+        summary=_merged(before.summary, scored) | {"lately": lately},
+    )
+
+
+def _lately(known: list[list[float]], at_s: float, done: int) -> list[list[float]]:
+    """The newest always; of those before it one in half a second, back to one that is five seconds old."""
+    kept = known[:-1] if len(known) > 1 and known[-1][0] - known[-2][0] < LATELY_STEP_S else known
+    while len(kept) > 1 and kept[1][0] < at_s - LATELY_S:
+        kept = kept[1:]
+    return [*kept, [round(at_s, 3), done]]
 
 
 def _unless_taken(claim: ChunkClaim) -> State | None:
@@ -114,18 +158,23 @@ def _unless_taken(claim: ChunkClaim) -> State | None:
     return State(Job.objects.values_list("state", flat=True).get(pk=claim.job.pk))
 
 
+def _is_held(claim: ChunkClaim, worker: str) -> bool:
+    """The chunk that a finish claimed is ours, though its reply did not reach us: nobody else counts up to our attempt."""
+    held = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, worker=worker)
+    return held.filter(state=Chunk.State.RUNNING).exists()
+
+
 def _close_chunk(claim: ChunkClaim, scored: Scored) -> bool:
-    mine = Chunk.objects.filter(pk=claim.chunk.pk, attempt=claim.attempt, state=Chunk.State.RUNNING)
-    return bool(
-        mine.update(
-            state=Chunk.State.DONE,
-            lease_until=None,
-            scored=scored.scored,
-            rejected=scored.rejected,
-            result_bytes=scored.result_bytes,
-            rejected_bytes=scored.rejected_bytes,
-            result_attempt=claim.attempt,
-        )
+    return chunk_rows.close(
+        claim.chunk.pk,
+        claim.attempt,
+        scored=scored.scored,
+        rejected=scored.rejected,
+        result_bytes=scored.result_bytes,
+        rejected_bytes=scored.rejected_bytes,
+        result_sha256=scored.result_sha256,
+        stopped_at=scored.stopped_at,
+        stopped_line=scored.stopped_line,
     )
 
 
@@ -150,13 +199,17 @@ def _maybe_end(job: Job) -> State:
 
 
 def _is_to_stop(job: Job) -> bool:
+    return _must_stop(job.queue, job)
+
+
+def _must_stop(queue: str, now: Job | Standing) -> bool:
     """Its revocation was asked, or it was worked on past the soft limit: no chunk of it is begun any more."""
-    return job.revoke_requested or _is_cut_short(job) or limits_of(job.queue).is_overworked(job.spent_s)
+    return now.revoke_requested or _is_cut_short(now) or limits_of(queue).is_overworked(now.spent_s)
 
 
-def _is_cut_short(job: Job) -> bool:
+def _is_cut_short(now: Job | Standing) -> bool:
     """Kept with the job, since a later finish, or a process with another limit, could not tell."""
-    return bool((job.summary or {}).get("cut_short"))
+    return bool((now.summary or {}).get("cut_short"))
 
 
 def _verdict(job: Job) -> Ending:

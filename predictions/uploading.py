@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
-from predictions import files
+from predictions import files, matching, upload_limits
 from predictions.errors import InvalidInput
-from predictions.ingest import Ingest, ingest_rows
+from predictions.incoming import Incoming, kept_parts
+from predictions.ingest import ingest_rows
+from predictions.intakes import FORMATS
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
 from predictions.parts import Plan
-from predictions.unavailable import unavailable_for
+from predictions.table_kinds import CSV
 
 
-def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard) -> Upload:
-    """The upload, its parts in storage. Raises Refused where the outside is wrong; then nothing is left of it."""
+def begin(
+    owner: Any, file_name: str, card: ModelCard, kind: str | None, may_map: bool, announced_bytes: int
+) -> Incoming:
+    """Room for a file that is on its way. Raises TooLarge where there is none.
+
+    kind: None where its first bytes are to tell. may_map: a header of other names is read as the owner matched it
+    before, or waits for that as a draft.
+    """
+    mapping = matching.remembered(owner, card.name) if may_map else None
     upload = Upload.objects.create(owner=owner, file_name=file_name[-255:], model=card.ref)
-    digest = hashlib.sha256()
     try:
-        ingest = Ingest(card, _keep(upload), settings.MAX_UPLOAD_BYTES)
-        for block in blocks:
-            digest.update(block)
-            ingest.feed(block)
-        return _complete(upload, ingest.close(), digest.hexdigest())
+        upload_limits.reserve(upload, announced_bytes)
     except BaseException:
-        _withdraw(upload)
+        withdraw(upload)
         raise
+    return Incoming(upload, card, kind, mapping, may_map)
+
+
+def complete(upload: Upload, plan: Plan, sha256: str, size_bytes: int) -> Upload:
+    """The upload as a draft: all of it has arrived and is in storage."""
+    done = Upload.objects.filter(pk=upload.pk, state=Upload.State.OPEN)
+    if not done.update(state=Upload.State.DONE, plan=plan.as_json(), sha256=sha256, size_bytes=size_bytes):
+        raise InvalidInput("The upload took longer than an hour and was swept away. Send it again.")
+    upload.refresh_from_db()
+    return upload
 
 
 def receive_rows(owner: Any, rows: list[list[float]], card: ModelCard) -> Upload:
     """Rows of a JSON body, already judged, become parts of the same kind."""
     upload = Upload.objects.create(owner=owner, model=card.ref)
     try:
-        return _complete(upload, ingest_rows(rows, card, _keep(upload)), "")
+        plan = ingest_rows(rows, card, kept_parts(upload, FORMATS[CSV]))
+        upload_limits.reserve(upload, plan.size_bytes)
+        return complete(upload, plan, "", plan.size_bytes)
     except BaseException:
-        _withdraw(upload)
+        withdraw(upload)
         raise
-
-
-def refuse_bad_rows(upload: Upload) -> None:
-    """With `reject`: what is known to be bad before anything is scored refuses the file, and nothing of it is kept."""
-    if refusal := refusal_of(Plan.from_json(upload.plan)):
-        _withdraw(upload)
-        raise refusal
 
 
 def refusal_of(plan: Plan) -> InvalidInput | None:
@@ -71,33 +77,11 @@ def discard(draft: Upload) -> bool:
         if held is None or Job.objects.filter(upload=held).exists():
             return False
         Upload.objects.filter(pk=draft.pk).update(state=Upload.State.SWEPT)
-    _withdraw(draft)
+    withdraw(draft)
     return True
 
 
-def _keep(upload: Upload) -> Any:
-    """Where the storage is full, the sender is told so."""
-
-    def keep(number: int, content: bytes) -> None:
-        try:
-            files.write(files.input_key(upload.pk, number), content)
-        except OSError as error:
-            if unavailable := unavailable_for(error):
-                raise unavailable from error
-            raise
-
-    return keep
-
-
-def _complete(upload: Upload, plan: Plan, sha256: str) -> Upload:
-    done = Upload.objects.filter(pk=upload.pk, state=Upload.State.OPEN)
-    if not done.update(state=Upload.State.DONE, plan=plan.as_json(), sha256=sha256):
-        raise InvalidInput("The upload took longer than an hour and was swept away. Send it again.")
-    upload.refresh_from_db()
-    return upload
-
-
-def _withdraw(upload: Upload) -> None:
+def withdraw(upload: Upload) -> None:
     """The files first: a database on a full disk takes the rest once there is room. The sweep finds a row left behind."""
     files.delete(files.list_inputs(upload.pk))
     with transaction.atomic():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from predictions.views import api_guide, drafts, job, jobs, keys, models, results, retries, revocations, submit
+from predictions.views import api_guide, drafts, job, jobs, keys, mappings, models, results, retries, revocations, submit
 
 urlpatterns = [
     path("", submit.submit, name="submit"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("submit/sent/<uuid:job_id>/", submit.sent, name="sent"),
     path("submit/standing/", submit.standing, name="standing"),
     path("drafts/", drafts.receive, name="drafts"),
+    path("drafts/<uuid:draft_id>/columns/", mappings.choose_columns, name="draft_columns"),
     path("drafts/<uuid:draft_id>/submit/", drafts.submit_draft, name="draft_submit"),
     path("drafts/<uuid:draft_id>/remove/", drafts.remove_draft, name="draft_remove"),
     path("models/", models.models, name="models"),
@@ -28,6 +29,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/live/", job.live, name="job_live"),
     path("jobs/<uuid:job_id>/revoke/", revocations.revoke, name="job_revoke"),
     path("jobs/<uuid:job_id>/retry/", retries.retry, name="job_retry"),
+    path("jobs/<uuid:job_id>/rest/", retries.run_rest, name="job_rest"),
     path("jobs/<uuid:job_id>/rows/", results.rows, name="job_result_rows"),
     path("jobs/<uuid:job_id>/result.csv", results.result, name="job_result"),
     path("jobs/<uuid:job_id>/rejected.csv", results.rejected, name="job_rejected"),

@@ -1,4 +1,4 @@
-// The Submit page: numbers checked while they are typed and kept in step with the pad, files sent with true progress.
+// The Submit page: numbers checked while they are typed and kept in step with the pad, the address, the change of model.
 (() => {
   "use strict";
 
@@ -133,7 +133,7 @@
     problem.focus();
   }
 
-  // Dropping: on the field of a vector, or on the zone of a CSV file ---------------------------------------------------
+  // Dropping: on the field of a vector, or on the zone of a table, which upload.js sends ---------------------------------------------------
   const placeToDrop = (event) => event.target.closest?.("#vector, #drop");
   const hasFile = (event) => event.dataTransfer?.types.includes("Files");
 
@@ -152,76 +152,8 @@
     leave();
     const [place, file] = [placeToDrop(event), event.dataTransfer.files[0]];
     if (place?.id === "vector" && file) readInto(file);
-    if (place?.id === "drop" && file) send(file);
+    if (place?.id === "drop" && file) document.dispatchEvent(new CustomEvent("upload:file", { detail: file }));
   });
-
-  // Sending a file: once, with the progress the browser reports --------------------------------------------------------
-  const sizeWords = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-  let request = null;
-
-  function progressWords(sent, total, began) {
-    if (sent === total) return `${sizeWords(total)} sent; reading it`;
-    const left_s = Math.ceil(((performance.now() - began) / 1000) * (total / sent - 1));
-    return `${sizeWords(sent)} of ${sizeWords(total)}, ${Math.floor((100 * sent) / total)} %, ${left_s} s left`;
-  }
-
-  function showProgress(sent, total, began) {
-    const bar = one("#upload progress");
-    if (sent === total) bar.removeAttribute("value");
-    else bar.value = sent / total;
-    one("[data-upload-words]").textContent = progressWords(sent, total, began);
-  }
-
-  function showSending(file) {
-    byId("csv-problem").replaceChildren();
-    byId("upload").hidden = !file;
-    byId("csv-form").hidden = Boolean(file);
-    one("[data-upload-name]").textContent = file?.name ?? "";
-    one("[data-upload-words]").textContent = "";
-    one("#upload progress").value = 0;
-    if (file) one("[data-upload-cancel]").focus();
-  }
-
-  const swapIn = (target, text) => htmx.swap({ sourceElement: document.body, target: byId(target), swap: "innerHTML", text });
-
-  async function answered(answer) {
-    showSending(null);
-    if (answer.status !== 201) return swapIn("csv-problem", answer.responseText);
-    await swapIn("draft", answer.responseText);
-    byId("draft-name").focus();
-  }
-
-  function brokeOff(words) {
-    showSending(null);
-    if (words) tell("csv", words);
-    else byId("file").focus();
-  }
-
-  function send(file) {
-    const form = byId("csv-form");
-    const most = Number(form.dataset.mostBytes);
-    if (file.size > most) return tell("csv", `The file has ${counted(file.size, "byte")}; at most ${most.toLocaleString("en")} are taken.`);
-    showSending(file);
-    const began = performance.now();
-    const address = new URLSearchParams({ name: file.name, model: form.elements.model.value });
-    request = new XMLHttpRequest();
-    request.open("POST", `${form.action}?${address}`);
-    request.setRequestHeader("HX-Request", "true");
-    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
-    request.setRequestHeader("Content-Type", "text/csv");
-    request.upload.onprogress = ({ loaded, total }) => showProgress(loaded, total, began);
-    request.onload = () => answered(request);
-    request.onerror = () => brokeOff("The connection broke off. Nothing was kept; send the file again.");
-    request.onabort = () => brokeOff("");
-    request.send(file);
-  }
-
-  listen("change", ({ target }) => {
-    if (target.id !== "file" || !target.files.length) return;
-    send(target.files[0]);
-    target.value = "";
-  });
-  onClick("[data-upload-cancel]", () => request?.abort());
 
   // The address names what a reload should bring back: the tab and the draft --------------------------------------------
   function showAddress() {

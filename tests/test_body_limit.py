@@ -2,49 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from inference_site import body_limit
 from inference_site.body_limit import MB, BodyLimit
-
-BLOCK = 64 * 1024
-
-
-class Exchange:
-    """A client that sends `size_bytes` in blocks, and what it is answered."""
-
-    def __init__(self, path: str, size_bytes: int, headers: dict[str, str]) -> None:
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        self.scope = {"type": "http", "path": path, "headers": encoded}
-        self.left = size_bytes
-        self.read_bytes = 0
-        self.read_before_answer: int | None = None
-        self.sent: list[Any] = []
-
-    async def receive(self) -> dict[str, Any]:
-        block = min(BLOCK, self.left)
-        self.left -= block
-        self.read_bytes += block
-        return {"type": "http.request", "body": b"x" * block, "more_body": self.left > 0}
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-        if self.read_before_answer is None:
-            self.read_before_answer = self.read_bytes
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self.sent)
+from tests.exchanges import BLOCK, Exchange
 
 
 async def reads_all(scope: Any, receive: Any, send: Any) -> None:
@@ -59,8 +24,13 @@ async def reads_all(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
+def zeros(size_bytes: int) -> Iterator[bytes]:
+    for start in range(0, size_bytes, BLOCK):
+        yield bytes(min(BLOCK, size_bytes - start))
+
+
 async def exchange(path: str, size_bytes: int, **headers: str) -> Exchange:
-    done = Exchange(path, size_bytes, {name.replace("_", "-"): value for name, value in headers.items()})
+    done = Exchange(path, zeros(size_bytes), {name.replace("_", "-"): value for name, value in headers.items()})
     await BodyLimit(reads_all)(done.scope, done.receive, done.send)
     return done
 
@@ -82,7 +52,7 @@ async def test_a_body_that_does_not_say_its_size_is_answered_at_the_limit() -> N
 
 async def test_a_refused_body_is_read_to_its_end_so_that_its_sender_sees_why() -> None:
     done = await exchange("/sign-in/", 20 * MB, Content_Length=str(20 * MB))
-    assert (done.left, done.sent[-1]) == (0, {"type": "http.response.body", "body": b"", "more_body": False})
+    assert (done.has_more, done.sent[-1]) == (False, {"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def test_no_more_than_64_mb_of_a_refused_body_are_read() -> None:
@@ -92,7 +62,7 @@ async def test_no_more_than_64_mb_of_a_refused_body_are_read() -> None:
 
 async def test_a_client_that_sends_slowly_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_limit, "DRAINED_S", 0.05)
-    done = Exchange("/", 2 * MB, {"content-length": str(2 * MB)})
+    done = Exchange("/", zeros(2 * MB), {"content-length": str(2 * MB)})
 
     async def never() -> Any:
         await asyncio.Event().wait()
@@ -140,5 +110,5 @@ async def test_a_websocket_passes_untouched() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    await BodyLimit(app)({"type": "websocket"}, Exchange("/", 0, {}).receive, Exchange("/", 0, {}).send)
+    await BodyLimit(app)({"type": "websocket"}, Exchange("/", [], {}).receive, Exchange("/", [], {}).send)
     assert seen == ["websocket"]

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='chunk',
             name='result_sha256',
-            field=models.CharField(blank=True, db_default='', max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', max_length=64),
         ),
         migrations.AddField(
             model_name='chunk',
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='result_sha256',
-            field=models.CharField(blank=True, db_default='', help_text="of a batch's whole CSV", max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', help_text="of a batch's whole CSV", max_length=64),
         ),
         migrations.AddField(
             model_name='upload',

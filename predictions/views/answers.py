@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
@@ -23,15 +23,18 @@ View = Callable[..., HttpResponse]
 
 def signed_in(view: View) -> View:
     """As login_required, but a script gets the sentence and not the page to sign in, so that no input is lost."""
-    to_sign_in = login_required(view)
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if is_script(request) and not request.user.is_authenticated:
-            return problem(request, NotSignedIn(SIGNED_OUT))
-        return to_sign_in(request, *args, **kwargs)
+        return view(request, *args, **kwargs) if request.user.is_authenticated else signed_out(request)
 
     return guarded
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    if is_script(request):
+        return problem(request, NotSignedIn(SIGNED_OUT))
+    return redirect_to_login(request.get_full_path())
 
 
 def posted(view: View) -> View:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import PurePath
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
-from django.utils.text import get_valid_filename
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 
-from predictions import pages, result_files
+from predictions import downloads, pages, result_files
 from predictions.errors import Refused
 from predictions.models import Job, Kind
 from predictions.views.job import job_or_404
@@ -29,18 +25,19 @@ def rows(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return render(request, "predictions/_result_rows.html", pages.result_rows_context(job, request.GET))
 
 
-@require_GET
+@require_safe
 @signed_in
 def result(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """`?partial=true`: of a job that goes on, the rows finished so far."""
     job = _batch_or_404(request, job_id)
     try:
-        result_files.demand_result(job)
+        result_files.demand_result(job, partial=request.GET.get("partial") == "true")
     except Refused as refused:
         return _refused(request, job, refused)
-    return _download(job, "result", result_files.stream(job), result_files.size_of(job))
+    return downloads.answer(request, result_files.result(job))
 
 
-@require_GET
+@require_safe
 @signed_in
 def rejected(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     job = _batch_or_404(request, job_id)
@@ -48,21 +45,7 @@ def rejected(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         result_files.demand_rejected(job)
     except Refused as refused:
         return _refused(request, job, refused)
-    return _download(job, "rejected", result_files.stream_rejected(job), result_files.rejected_size_of(job))
-
-
-def _download(job: Job, word: str, content: AsyncIterator[bytes], size_bytes: int) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
-    response["Content-Length"] = str(size_bytes)
-    response["Content-Disposition"] = content_disposition_header(True, file_name(job, word))
-    response["Cache-Control"] = "private, no-store"
-    return response
-
-
-def file_name(job: Job, word: str) -> str:
-    """digits.csv of job …0a1b2c3d → digits-result-0a1b2c3d.csv"""
-    stem = PurePath(job.file_name).stem if job.file_name else job.model.replace("@", "-")
-    return get_valid_filename(f"{stem}-{word}-{str(job.pk)[-8:]}.csv")
+    return downloads.answer(request, result_files.rejected(job))
 
 
 def _batch_or_404(request: HttpRequest, job_id: UUID) -> Job:

@@ -1,8 +1,10 @@
-"""Retrying one job, or those selected on the list: a new job on the same stored input."""
+"""Retrying one job, those selected on the list, or what a stopped batch left: a new job on the same stored input."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from predictions import audit, pages, submission
+from predictions import audit, pages, rest, submission
 from predictions.errors import Refused
 from predictions.models import Job
 from predictions.views.answers import is_script
@@ -20,13 +22,28 @@ from predictions.views.job import job_or_404
 from predictions.views.selection import back_to_list, selected_jobs
 from predictions.views.signed_in import signed_in
 
+Act = tuple[str, Callable[[Job, Any, str], Job]]
+"""What the audit calls it, and what submits the new job."""
+RETRY: Act = ("retry", submission.retry)
+REST: Act = ("rest", rest.rest)
+
 
 @require_POST
 @signed_in
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    return _once_more(request, job_id, RETRY)
+
+
+@require_POST
+@signed_in
+def run_rest(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    return _once_more(request, job_id, REST)
+
+
+def _once_more(request: HttpRequest, job_id: UUID, act: Act) -> HttpResponse:
     job = job_or_404(request, job_id)
     try:
-        again = _retry(request, job)
+        again = _queue(request, job, act)
     except Refused as refused:
         return _refused(request, job, refused)
     return HttpResponseClientRedirect(again.get_absolute_url()) if is_script(request) else redirect(again)
@@ -46,18 +63,19 @@ def retry_selected(request: HttpRequest) -> HttpResponse:
     return redirect(back_to_list(request))
 
 
-def _retry(request: HttpRequest, job: Job) -> Job:
+def _queue(request: HttpRequest, job: Job, act: Act) -> Job:
+    name, submit = act
     with transaction.atomic():
-        again = submission.retry(job, request.user, source="web")
+        again = submit(job, request.user, "web")
         if job.owner_id != request.user.pk:
-            audit.write(request.user, "retry", f"job {job.pk}", f"queued as {again.pk}", audit.address_of(request))
+            audit.write(request.user, name, f"job {job.pk}", f"queued as {again.pk}", audit.address_of(request))
     return again
 
 
 def _retry_or_reason(request: HttpRequest, job: Job) -> str:
     """Empty where it was queued again, else why it was not."""
     try:
-        _retry(request, job)
+        _queue(request, job, RETRY)
     except Refused as refused:
         return refused.detail
     return ""

@@ -14,8 +14,8 @@ import time
 
 from django.db import connection
 
-from predictions import leases, outcomes, turns
-from predictions.leases import Claim, VectorClaim
+from predictions import exports, leases, outcomes, turns
+from predictions.leases import ChunkClaim, Claim, VectorClaim
 from predictions.limits import EXIT_CODE_TIME_LIMIT, limits_of
 from predictions.models import State
 from predictions.outcomes import Ending
@@ -111,8 +111,10 @@ def fail_over_limit(claim: Claim) -> None:
     log.error("%s %s", claim.job_id, message)
     if isinstance(claim, VectorClaim):
         outcomes.finish(claim.job_id, claim.attempt, Ending(State.FAILED, error=error))
-    else:
+    elif isinstance(claim, ChunkClaim):
         turns.fail_by(claim, error)
+    else:
+        exports.fail(claim, message)
 
 
 beat = Beat()

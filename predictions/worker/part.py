@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import time
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from uuid import UUID
 
-import numpy as np
 from django.db import transaction
 
-from predictions import files, leases, turns
-from predictions.csv_reading import BadCell, blocks, read_block
+from predictions import files, turns
 from predictions.leases import ChunkClaim
-from predictions.limits import limits_of
-from predictions.models import Chunk, Job, State
+from predictions.models import Chunk, Job, State, Upload
+from predictions.part_reading import Read, read_part
 from predictions.parts import Plan
-from predictions.turns import HISTOGRAM_BINS, Scored
+from predictions.turns import Scored, Turn
 from predictions.vitals import vitals
 from predictions.worker import failures, refusals
 from predictions.worker.beat import beat
 from predictions.worker.insisting import AWAY, insist, insist_on_storage
+from predictions.worker.part_output import PartOutput
 from predictions.worker.runtime import Model
-from predictions.worker.scoring import Scores, format_lines, score_rows
+from predictions.worker.watch import Watch
 
 
-def work_on(claim: ChunkClaim, model: Model) -> State | None:
-    """The job's state after this chunk; None where there is nothing more to do here."""
+def work_on(claim: ChunkClaim, model: Model, turn: Turn | None = None) -> State | None:
+    """The job's state after this chunk; None where there is nothing more to do here. The turn gets the next chunk."""
     vitals.begin(str(claim.job.pk))
     rows, failed = 0, False
     try:
         beat.hold(claim)
         scored = _score(claim, model)
         rows = scored.scored
-        state = insist(partial(turns.finish_chunk, claim, scored))
+        state = insist(partial(turns.finish_chunk, claim, scored, turn))
     except AWAY:  # no fault of the job: its lease lapses, and somebody does it again
         raise
     except Exception as error:  # one job's fault must not end the worker
@@ -49,74 +46,32 @@ def work_on(claim: ChunkClaim, model: Model) -> State | None:
 
 
 def _score(claim: ChunkClaim, model: Model) -> Scored:
-    """What was scored before it had to stop is kept."""
-    job, chunk = claim.job, claim.chunk
-    assert job.upload is not None
-    begun, scored = time.monotonic(), Scored()
-    columns = Plan.from_json(job.upload.plan).columns
-    line, row, lines, bad = chunk.first_line, chunk.first_row, list[bytes](), list[BadCell]()
-    for block, line_count, row_count in blocks(_read(job.upload.pk, chunk.number)):
-        if _must_stop(claim, time.monotonic() - begun, scored):
+    """What was scored before it had to stop is kept, and where that was."""
+    watch, output = Watch(claim), PartOutput(model)
+    at, line, scored = claim.chunk.start, claim.chunk.first_line, output.scored
+    for read in _reads(claim, model.card.features):
+        if watch.must_stop():
+            scored.stopped_at, scored.stopped_line, scored.cut_short = at, line, watch.is_overworked
             break
-        read = read_block(block, columns, model.card.features, line, row)
-        if len(read.rows):
-            scores = score_rows(model, read.x)
-            lines.append(format_lines(read.rows, read.ids, scores, model.card.labels))
-            _count(scored, scores, model.card.labels)
-        bad += read.bad
-        line, row = line + line_count, row + row_count
-    _write(claim, scored, b"".join(lines), bad)
-    scored.spent_s = time.monotonic() - begun
+        output.take(read.block)
+        at, line = read.end, line + read.lines
+    output.write(claim)
+    scored.spent_s = watch.worked_s()
     return scored
 
 
-def _read(upload_id: UUID, number: int) -> bytes:
-    return insist_on_storage(partial(files.read, files.input_key(upload_id, number)))
+def _reads(claim: ChunkClaim, features: Sequence[str]) -> Iterator[Read]:
+    chunk, upload_id = claim.chunk, claim.job.upload_id
+    assert upload_id is not None
+    plan = _plan(upload_id)
+    data = insist_on_storage(partial(files.read, files.input_key(upload_id, chunk.number, plan.format)))
+    return read_part(data, plan, features, chunk.start, chunk.first_row, chunk.first_line)
 
 
-def _must_stop(claim: ChunkClaim, worked_s: float, scored: Scored) -> bool:
-    """Asked between two blocks: the lease is gone, the job ends without us, or it was worked on for too long.
-
-    What other workers have in hand meanwhile is not yet counted: the limit holds to within their chunks.
-    """
-    if beat.is_lost(claim):
-        return True
-    spent_s = insist(partial(leases.spent_so_far, claim.job.pk))
-    scored.cut_short = spent_s is not None and limits_of(claim.job.queue).is_overworked(spent_s + worked_s)
-    return spent_s is None or scored.cut_short
-
-
-def _count(scored: Scored, scores: Scores, labels: tuple[str, ...]) -> None:
-    by_class = np.bincount(scores.classes, minlength=len(labels))  # (classes,)
-    bins, _ = np.histogram(scores.confidences, bins=HISTOGRAM_BINS, range=(0.0, 1.0))  # (bins,)
-    scored.scored += len(scores.classes)
-    scored.class_counts.update({label: int(count) for label, count in zip(labels, by_class, strict=True) if count})
-    scored.histogram = [old + int(new) for old, new in zip(scored.histogram, bins, strict=True)]
-
-
-def _write(claim: ChunkClaim, scored: Scored, result: bytes, bad: list[BadCell]) -> None:
-    number = claim.chunk.number
-    insist_on_storage(partial(files.write, files.result_key(claim.job.pk, number, claim.attempt), result))
-    scored.result_bytes = len(result)
-    if bad:
-        rejected = _rejected_lines(bad)
-        insist_on_storage(partial(files.write, files.rejected_key(claim.job.pk, number, claim.attempt), rejected))
-        scored.rejected_bytes = len(rejected)
-        scored.rejected = len({cell.row for cell in bad})
-        scored.places = [cell.as_place() for cell in bad[:100]]
-
-
-def _rejected_lines(bad: list[BadCell]) -> bytes:
-    """line,row,column,value,reason; a value that a spreadsheet would run gets an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for cell in bad:
-        writer.writerow([cell.line, cell.row, cell.column or "", _harmless(cell.value), cell.reason])
-    return text.getvalue().encode()
-
-
-def _harmless(value: str) -> str:
-    return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+@lru_cache(maxsize=8)
+def _plan(upload_id: UUID) -> Plan:
+    """It never changes once a job refers to it, and names every part of the file."""
+    return Plan.from_json(insist(partial(Upload.objects.values_list("plan", flat=True).get, pk=upload_id)))
 
 
 def _fail(claim: ChunkClaim, error: Exception) -> State | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from predictions.model_cards import ModelCard
 TOP = 5
 STEPS = 10_000
 """Confidences are told in ten-thousandths: a float32 times 10,000 is exact in float64, so rint is round(x, 4)."""
+PASS_ROWS = 256
+"""Rows in each forward pass of a batch: fewer cost more a row, more would make a small file wait."""
 CONFIDENCES = pa.array([f"{step / STEPS:.4f}" for step in range(STEPS + 1)])
 
 Floats = npt.NDArray[np.float32]
@@ -46,7 +49,7 @@ def predict(model: Scorer, x: Floats) -> list[dict[str, Any]]:
     """The predictions of x (n, width) from one forward pass. Raises NonFiniteOutput, for all where one row is not."""
     probabilities = model.probabilities(x)  # (n, classes)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]  # (n, top)
-    confidences = _steps(np.take_along_axis(probabilities, best, axis=1)) / STEPS  # (n, top)
+    confidences = confidences_of(np.take_along_axis(probabilities, best, axis=1))  # (n, top)
     labels = model.card.labels
     return [
         _prediction(
@@ -57,11 +60,35 @@ def predict(model: Scorer, x: Floats) -> list[dict[str, Any]]:
     ]
 
 
-def score_rows(model: Scorer, x: Floats) -> Scores:
-    """The class of each row of x (n, width) and its softmax. Raises NonFiniteOutput."""
-    probabilities = model.probabilities(x)  # (n, classes)
+def score_rows(model: Scorer, x: Floats, rows: Ints) -> Scores:
+    """The class of each row of x (n, width) and its softmax. rows: (n,), their numbers, ascending. Raises NonFiniteOutput."""
+    probabilities = probabilities_of(model, x, rows)  # (n, classes)
     classes = probabilities.argmax(axis=1)  # (n,)
     return Scores(classes, np.take_along_axis(probabilities, classes[:, None], axis=1)[:, 0])
+
+
+def probabilities_of(model: Scorer, x: Floats, rows: Ints) -> Floats:
+    """Softmax over the classes, (n, classes) for x (n, width). rows: (n,), their numbers, ascending. Raises NonFiniteOutput.
+
+    Every pass has the same size, and each row its own place in it: the last bits of a product of matrices depend on both,
+    and a file's result must not depend on how it was cut, nor on where it was stopped.
+    """
+    passes = (rows - 1) // PASS_ROWS  # (n,)
+    cuts = [0, *(np.flatnonzero(np.diff(passes)) + 1).tolist(), len(rows)]
+    scored = [_in_place(model, x[start:end], rows[start:end]) for start, end in pairwise(cuts) if end > start]
+    probabilities: Floats = np.concatenate([np.empty((0, len(model.card.labels)), np.float32), *scored])  # (n, classes)
+    return probabilities
+
+
+def _in_place(model: Scorer, x: Floats, rows: Ints) -> Floats:
+    """One pass. Where a row is missing the first stands once more: a model may have no answer for zeros."""
+    if len(x) == PASS_ROWS:
+        return model.probabilities(x)
+    places = (rows - 1) % PASS_ROWS  # (n,)
+    full = np.repeat(x[:1], PASS_ROWS, axis=0)  # (PASS_ROWS, width)
+    full[places] = x
+    probabilities: Floats = model.probabilities(full)[places]  # (n, classes)
+    return probabilities
 
 
 def header_line(has_ids: bool) -> bytes:
@@ -83,6 +110,12 @@ def format_lines(rows: Ints, ids: Sequence[str] | pa.Array | None, scores: Score
 
 def _prediction(device: str, top: list[dict[str, Any]]) -> dict[str, Any]:
     return {**top[0], "device": device, "top": top}
+
+
+def confidences_of(probabilities: Floats) -> npt.NDArray[np.float64]:
+    """As they are told: rounded to four decimals."""
+    told: npt.NDArray[np.float64] = _steps(probabilities) / STEPS
+    return told
 
 
 def _steps(probabilities: Floats) -> npt.NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,15 +10,13 @@ from uuid import UUID
 from celery import shared_task
 
 from predictions import dispatch, leases, turns
-from predictions.leases import ChunkClaim
 from predictions.models import State
+from predictions.turns import Turn
 from predictions.vitals import vitals
-from predictions.worker import lifecycle, micro_batch, part
+from predictions.worker import export, lifecycle, micro_batch, part
 from predictions.worker.insisting import insist
 from predictions.worker.micro_batch import Request
 from predictions.worker.together import TogetherTask, is_settled
-
-TURN_S = 1.0
 
 
 class Predict(TogetherTask):
@@ -48,18 +45,22 @@ def score_chunk(job_id: str, chunk_id: int, attempt: int, ref: str) -> None:
     A message whose attempt has gone by finds nothing to claim and sends nothing.
     """
     model = lifecycle.model_or_postpone(ref, [UUID(job_id)])
-    claim = _claim(UUID(job_id), chunk_id, attempt) if model else None
-    ends = time.monotonic() + TURN_S
+    claim = insist(partial(leases.claim_chunk, UUID(job_id), chunk_id, attempt, vitals.name)) if model else None
+    turn, state = Turn(vitals.name), None
     while model and claim:
-        if part.work_on(claim, model) != State.RUNNING:
-            return
-        following = insist(partial(turns.next_chunk, claim.job.pk))
-        if following is None:
-            return
-        if time.monotonic() > ends:
-            dispatch.publish_soon([following, *insist(partial(turns.reserve, claim.job.pk))])
-            return
-        claim = _claim(claim.job.pk, following.chunk_id or 0, following.attempt)
+        state = part.work_on(claim, model, turn)
+        claim, turn.claim = turn.claim, None
+    if state == State.RUNNING:
+        dispatch.publish_soon(insist(partial(turns.reserve, UUID(job_id))))
+
+
+@shared_task(name=dispatch.EXPORT)
+def make_export(job_id: str, export_id: int, attempt: int, ref: str) -> None:
+    """A result's file in another format, whole; a message whose attempt has gone by finds nothing to claim."""
+    model = lifecycle.model_or_postpone(ref, [UUID(job_id)])
+    claim = insist(partial(leases.claim_export, UUID(job_id), export_id, attempt, vitals.name)) if model else None
+    if model and claim:
+        export.work_on(claim, model)
 
 
 def _is_uuid(text: str) -> bool:
@@ -68,7 +69,3 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _claim(job_id: UUID, chunk_id: int, attempt: int) -> ChunkClaim | None:
-    return insist(partial(leases.claim_chunk, job_id, chunk_id, attempt, vitals.name))

@@ -81,7 +81,7 @@ def living_on(disk: Path, world: World) -> Iterator[None]:
         "DATABASE_URL": f"sqlite:///{file}",
         "MODEL_DIR": str(settings.MODEL_DIR),
     }
-    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": disk / "files"}}
+    storage = {"BACKEND": "predictions.local_files.LocalFiles", "OPTIONS": {"location": disk / "files"}}
     connection.close()
     connection.settings_dict["NAME"] = str(file)
     try:

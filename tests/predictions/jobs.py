@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.core.files.storage import default_storage
 
-from predictions import files, leases, submission, turns, uploading
+from predictions import files, leases, submission, uploading
 from predictions.leases import ChunkClaim, VectorClaim
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State, Upload
@@ -30,8 +32,39 @@ def csv_of(card: ModelCard, rows: int, header: bool = True) -> bytes:
     return "\n".join(([",".join(card.features)] if header else []) + vectors).encode() + b"\n"
 
 
+def random_csv(card: ModelCard, rows: int, seed: int = 0) -> bytes:
+    """Rows of which each has its own numbers, so that each has its own confidence."""
+    pixels = np.random.default_rng(seed).uniform(0, 16, (rows, card.width)).round(3)
+    return "\n".join([",".join(card.features), *(",".join(map(str, row)) for row in pixels.tolist())]).encode() + b"\n"
+
+
+def submit_random(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes: Any) -> Job:
+    upload = uploading.receive(owner, "random.csv", [random_csv(card, rows)], card)
+    split(upload, parts)
+    return submission.submit_batch(owner, upload, Wishes(**wishes))[0]
+
+
+def rows_kept(job: Job) -> bytes:
+    """The lines of its result, without the header."""
+    done = Chunk.objects.filter(job=job, state=Chunk.State.DONE).order_by("number")
+    keys = [files.result_key(job.pk, chunk.number, chunk.result_attempt or 0) for chunk in done]
+    return b"".join(map(files.read, keys))
+
+
 def upload_rows(owner: Any, card: ModelCard, rows: int) -> Upload:
-    return uploading.receive(owner, "digits.csv", [csv_of(card, rows)], card)
+    return receive(owner, "digits.csv", [csv_of(card, rows)], card)
+
+
+def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard, may_map: bool = False) -> Upload:
+    """A file as the door takes it in, without a request."""
+    incoming = uploading.begin(owner, file_name, card, None, may_map, 0)
+    try:
+        for block in blocks:
+            incoming.feed(block)
+        return uploading.complete(incoming.upload, incoming.close(), incoming.sha256, incoming.size_bytes)
+    except BaseException:
+        uploading.withdraw(incoming.upload)
+        raise
 
 
 def submit_rows(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes: Any) -> Job:
@@ -78,8 +111,7 @@ def claimed(job: Job, worker: str = "realtime@test") -> VectorClaim:
 def claimed_chunk(job: Job, number: int = 0, worker: str = "batch@test") -> ChunkClaim:
     chunk = Chunk.objects.get(job=job, number=number)
     if chunk.state == Chunk.State.QUEUED:
-        assert turns.next_chunk(job.pk) is not None
-        chunk.refresh_from_db()
+        Chunk.objects.filter(pk=chunk.pk).update(state=Chunk.State.RESERVED)
     claim = leases.claim_chunk(job.pk, chunk.pk, chunk.attempt, worker)
     assert claim is not None
     return claim

@@ -110,8 +110,8 @@ def test_nothing_is_stored_by_a_request_that_is_refused(caller: Caller, digits: 
 
 @pytest.mark.parametrize("path", ["/predict", "/batch-predict"])
 def test_a_type_that_is_not_taken_is_415(caller: Caller, path: str) -> None:
-    answer = caller.post(path, b"PAR1", "application/vnd.apache.parquet")
-    assert answer.status_code == 415 and "application/vnd.apache.parquet" in detail(answer)
+    answer = caller.post(path, b"PK", "application/vnd.ms-excel")
+    assert answer.status_code == 415 and "application/vnd.ms-excel" in detail(answer)
 
 
 def test_rows_in_json_become_one_batch(caller: Caller, vector: list[float]) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictions.columns import Columns
-from predictions.csv_reading import _read_exactly, _read_quickly, blocks, read_block, rows_in
+from predictions.csv_reading import _read_exactly, _read_quickly, blocks, read_block
+from predictions.line_ends import rows_in
 
 FEATURES = ("a", "b", "c")
 PLAIN = Columns(",", 3, (0, 1, 2))

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
 from django.test import Client
 
 from predictions import files
+from predictions.local_files import LocalFiles
 from predictions.model_cards import ModelCard
 from predictions.models import Event, Job, Upload
 from predictions.worker import insisting, part
 from predictions.worker.runtime import models
-from tests.predictions.calling import Caller, detail
+from tests.predictions.calling import Caller, detail, upload_from
 from tests.predictions.jobs import claimed_chunk, csv_of, now, submit_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,19 +53,30 @@ def caller(user: Any, redis_server: Any) -> Caller:
 
 
 def test_a_write_that_fails_leaves_no_half_of_a_file() -> None:
+    before = kept_files()
     with no_room_for_files(), pytest.raises(OSError):
         files.write("uploads/full/000000.csv", b"x" * 5000)
-    assert not default_storage.exists("uploads/full/000000.csv")
+    assert kept_files() == before
     files.write("uploads/full/000000.csv", b"x" * 5000)
-    assert files.delete(["uploads/full/000000.csv"]) == 5000
+    assert len(files.read("uploads/full/000000.csv")) == 5000
+    files.delete(["uploads/full/000000.csv"])
+    assert kept_files() == before
 
 
-class FullStorage(FileSystemStorage):
+class HalfOfIt(ContentFile[bytes]):
+    """Its second half finds no room."""
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        whole = self.read()
+        yield whole[: len(whole) // 2]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class FullStorage(LocalFiles):
     """Half of a file gets onto the disk, then there is no room."""
 
     def _save(self, name: str, content: Any) -> str:
-        super()._save(name, ContentFile(content.read()[: content.size // 2]))
-        raise OSError(errno.ENOSPC, "No space left on device")
+        return super()._save(name, HalfOfIt(content.read()))
 
 
 @pytest.fixture
@@ -90,7 +101,7 @@ def test_a_file_dropped_on_the_page_is_answered_with_the_sentence(
     client.force_login(user)
     before = kept_files()
     address = "/drafts/?name=a.csv&model=digits@1"
-    answer = client.post(address, csv_of(digits, 10), content_type="text/csv", headers=SCRIPT)
+    answer = upload_from(client, address, csv_of(digits, 10), "text/csv", HX_Request="true")
     assert (answer.status_code, b"The storage cannot take this now." in answer.content) == (503, True)
     assert kept_files() == before and not Upload.objects.exists()
 

@@ -262,5 +262,5 @@ def test_rows_from_json_become_parts_of_the_same_kind() -> None:
     taken = Taken(plan, parts)
     assert len(plan.parts) > 1
     assert taken.plan.rows == 20
-    assert read_block(taken.text, plan.columns, MODEL.features, 1, 1).bad == []
+    assert not read_block(taken.text, plan.columns, MODEL.features, 1, 1).bad
     assert plan.size_bytes == len(taken.text)

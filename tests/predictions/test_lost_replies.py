@@ -14,6 +14,7 @@ from predictions import outcomes, recovery, task_results, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Event, State
 from predictions.outcomes import Ending
+from predictions.turns import Turn
 from predictions.worker.insisting import insist
 from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, lapse, now, scored, submit_digit, submit_rows
 
@@ -49,6 +50,23 @@ def test_the_finish_of_a_chunk_counts_it_once_and_says_how_the_job_stands(user: 
         claim = claimed_chunk(job, number)
         assert insist(reply_lost_once(partial(turns.finish_chunk, claim, scored(3)))) == state
     assert (now(job).done, now(job).chunks_done, TaskResult.objects.count()) == (6, 2, 1)
+
+
+def test_the_chunk_that_came_with_a_finish_is_the_same_again(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    turn = Turn("batch@test")
+    insist(reply_lost_once(partial(turns.finish_chunk, claimed_chunk(job, 0), scored(3), turn)))
+    assert turn.claim and (turn.claim.chunk.number, turn.claim.attempt) == (1, 1)
+    assert turns.finish_chunk(turn.claim, scored(3)) == State.RUNNING
+
+
+def test_a_chunk_that_came_with_a_finish_and_was_taken_meanwhile_is_not_held(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    turn, finish = Turn("batch@test"), partial(turns.finish_chunk, claimed_chunk(job, 0), scored(3))
+    finish(turn)
+    lapse(job)
+    recovery.reap()
+    assert finish(turn) == State.RUNNING and turn.claim is None
 
 
 def test_a_chunk_whose_job_ended_meanwhile_was_not_taken_from_it(user: Any, digits: ModelCard) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from predictions import expiry, uploading, workers
+from predictions import expiry, model_cards, uploading, workers
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Kind, Upload
+from tests.predictions.calling import form, upload_from
+from tests.predictions.jobs import receive
 
 SCRIPT = {"HX-Request": "true"}
 ROW = ",".join(["1"] * 64)
 HEADER = ",".join(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
 GOOD = f"{HEADER}\n{ROW}\n{ROW}\n"
 BAD = f"{HEADER}\n{ROW}\nabc{ROW[1:]}\n"
+
+
+over_http = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -32,15 +37,20 @@ def send_vector(ana: Client, vector: str = ROW, **fields: str) -> HttpResponse:
     return ana.post("/submit/vector/", {"vector": vector, "priority": "9", **fields}, headers=SCRIPT)  # type: ignore[return-value]
 
 
-def send_file(ana: Client, content: str, name: str = "rows.csv") -> HttpResponse:
+def send_file(ana: Client, content: str, name: str = "rows.csv", model: str = "digits@1") -> HttpResponse:
     """As submit.js sends it: the file is the body."""
-    address = f"/drafts/?name={name}&model=digits@1"
-    return ana.post(address, content.encode(), content_type="text/csv", headers=SCRIPT)  # type: ignore[return-value]
+    address = f"/drafts/?name={name}&model={model}"
+    return upload_from(ana, address, content.encode(), "text/csv", HX_Request="true")
+
+
+def send_form(ana: Client, content: bytes, name: str) -> HttpResponse:
+    """As a browser without scripts sends it."""
+    return upload_from(ana, "/drafts/", form(content, name, model="digits@1"), "multipart/form-data; boundary=edge")
 
 
 def a_draft(ana: Client, content: str = GOOD) -> Upload:
-    assert send_file(ana, content).status_code == 201
-    return Upload.objects.get()
+    owner = User.objects.get(pk=ana.session["_auth_user_id"])
+    return receive(owner, "rows.csv", [content.encode()], model_cards.card("digits@1"))
 
 
 def submit_draft(ana: Client, draft: Upload, **fields: str) -> HttpResponse:
@@ -189,31 +199,33 @@ def test_another_s_job_is_not_found_as_a_card(ana: Client, other_user: Any) -> N
     assert ana.get(f"/submit/sent/{Job.objects.get().pk}/").status_code == 404
 
 
+@over_http
 def test_a_file_becomes_a_draft_with_its_preview(ana: Client) -> None:
     text = send_file(ana, GOOD).content.decode()
     assert all(part in text for part in ("rows.csv", "64 of 64", "Score 2 rows", '<th scope="col">pixel_0_0</th>'))
 
 
+@over_http
 def test_a_form_without_scripts_uploads_too(ana: Client) -> None:
-    file = io.BytesIO(GOOD.encode())
-    file.name = "form.csv"
-    answer = ana.post("/drafts/", {"file": file, "model": "digits@1"})
+    answer = send_form(ana, GOOD.encode(), "form.csv")
     draft = Upload.objects.get()
     assert (answer.headers["Location"], draft.file_name) == (f"/?draft={draft.pk}", "form.csv")
 
 
+@over_http
 def test_a_form_without_a_file_is_refused(ana: Client) -> None:
-    answer = ana.post("/drafts/", {"model": "digits@1", "x": io.BytesIO(b"1")})
+    answer = send_form(ana, b"", name="")
     assert (answer.status_code, b"No file was chosen" in answer.content) == (422, True)
 
 
+@over_http
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("", "The file is empty"),
         (HEADER, "The file has a header but no row"),
         ("1,2,3\n", "The first line has 3 values"),
-        (HEADER.replace("pixel_0_3", "pixel_9_9") + f"\n{ROW}\n", "The header lacks 1 of the 64 features"),
+        (HEADER.removesuffix(",pixel_7_7") + f"\n{ROW[2:]}\n", "The header lacks 1 of the 64 features"),
     ],
 )
 def test_a_file_that_is_refused_leaves_nothing(ana: Client, content: str, sentence: str) -> None:
@@ -221,22 +233,26 @@ def test_a_file_that_is_refused_leaves_nothing(ana: Client, content: str, senten
     assert (answer.status_code, sentence in answer.content.decode(), Upload.objects.count()) == (422, True, 0)
 
 
+@over_http
 def test_a_file_for_an_unknown_model_is_refused(ana: Client) -> None:
-    answer = ana.post("/drafts/?name=a.csv&model=cats", GOOD.encode(), content_type="text/csv", headers=SCRIPT)
+    answer = send_file(ana, GOOD, model="cats")
     assert (answer.status_code, Upload.objects.count()) == (422, 0)
 
 
+@over_http
 def test_a_file_over_the_limit_is_refused(ana: Client, settings: Any) -> None:
     settings.MAX_UPLOAD_BYTES = 1024
     assert send_file(ana, GOOD * 10).status_code == 413
 
 
+@over_http
 def test_bad_rows_are_named_by_line_and_column(ana: Client) -> None:
     text = send_file(ana, BAD).content.decode()
     assert "<tr><td>3</td><td>pixel_0_0</td><td>&#x27;abc" in text
     assert 'value="skip" required' in text
 
 
+@over_http
 def test_a_file_s_own_words_are_never_markup(ana: Client) -> None:
     text = send_file(ana, BAD.replace("abc", "<i>abc"), "%3Cb%3E.csv").content.decode()
     assert ("<i>" in text, "<b>" in text, "&lt;b&gt;.csv" in text) == (False, False, True)
@@ -347,6 +363,7 @@ def test_a_worker_that_could_not_load_its_model_shows_why(ana: Client) -> None:
     assert b"The file is gone." in ana.get("/submit/standing/").content
 
 
+@over_http
 def test_no_page_carries_inline_script_or_style(ana: Client) -> None:
     for text in (
         ana.get("/").content.decode(),

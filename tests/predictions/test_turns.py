@@ -8,7 +8,7 @@ from django_celery_results.models import TaskResult
 from predictions import leases, recovery, revocation, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
-from predictions.turns import Scored
+from predictions.turns import Scored, Turn
 from predictions.workers import report
 from tests.predictions.jobs import claimed_chunk, lapse, now, scored, submit_rows
 
@@ -37,6 +37,42 @@ def test_a_duplicate_message_finds_nothing_to_claim(user: Any, digits: ModelCard
     job = submit_rows(user, digits, rows=6, parts=2)
     claim = claimed_chunk(job, 0)
     assert leases.claim_chunk(job.pk, claim.chunk.pk, claim.attempt - 1, "twice") is None
+
+
+def test_while_a_turn_lasts_the_next_chunk_comes_with_the_finish(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    turn = Turn("batch@test")
+    turns.finish_chunk(claimed_chunk(job, 0), scored(3), turn)
+    assert turn.claim and (turn.claim.chunk.number, turn.claim.chunk.first_row) == (1, 4)
+    assert Chunk.objects.get(job=job, number=1).worker == "batch@test"
+    assert turns.finish_chunk(turn.claim, scored(3), turn) == State.SUCCEEDED and turn.claim is None
+
+
+def test_a_turn_that_is_over_takes_no_other_chunk(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=2)
+    turn = Turn("batch@test", ends=0.0)
+    assert turns.finish_chunk(claimed_chunk(job, 0), scored(3), turn) == State.RUNNING
+    assert turn.claim is None and Chunk.objects.get(job=job, number=1).state == Chunk.State.QUEUED
+
+
+def test_no_chunk_of_a_revoked_batch_comes_with_a_finish(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    first, _running = claimed_chunk(job, 0), claimed_chunk(job, 1)
+    revocation.revoke(job, user)
+    turn = Turn("batch@test")
+    assert turns.finish_chunk(first, scored(3), turn) == State.RUNNING and turn.claim is None
+
+
+def test_the_pace_of_the_last_seconds_is_kept_and_no_more(user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=400, parts=100)
+    for number in range(60):
+        turns.finish_chunk(claimed_chunk(job, number), scored(4))
+        summary = now(job).summary or {}
+        for sample in summary["lately"]:
+            sample[0] -= 0.3  # so much later is the next
+        Job.objects.update(summary=summary)
+    times = [at for at, _ in summary["lately"]]
+    assert 5 < len(times) < 13 and 5.0 <= times[-1] - times[0] < 6.5
 
 
 def test_no_more_chunks_are_under_way_than_batch_workers_live(user: Any, digits: ModelCard) -> None:
@@ -113,7 +149,7 @@ def test_chunks_that_run_elsewhere_keep_their_rows_and_the_last_to_finish_ends_t
     job = submit_rows(user, digits, rows=9, parts=3)
     first, second = claimed_chunk(job, 0), claimed_chunk(job, 1)
     assert turns.finish_chunk(first, worked(1.5, rows=2, cut_short=True)) == State.RUNNING
-    assert turns.next_chunk(job.pk) is None
+    assert turns.reserve(job.pk) == []
     assert turns.finish_chunk(second, worked(0.1)) == State.FAILED
     assert (now(job).error or {})["message"].endswith("5 of 9 rows are kept.")
 

@@ -8,7 +8,8 @@ from predictions import files, uploading
 from predictions.errors import InvalidInput, Refused, TooLarge
 from predictions.model_cards import ModelCard
 from predictions.models import Upload
-from tests.predictions.jobs import csv_of, upload_rows
+from predictions.parts import Plan
+from tests.predictions.jobs import csv_of, receive, upload_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -22,26 +23,25 @@ def test_a_file_becomes_an_upload_with_its_parts_in_storage(user: Any, digits: M
 @pytest.mark.parametrize("body", [b"", b"pixel_0_0,pixel_0_1\n1,2\n", b"PK\x03\x04 a workbook", b"\x00\x01\x02"])
 def test_of_a_file_that_is_refused_nothing_is_left(user: Any, digits: ModelCard, body: bytes) -> None:
     with pytest.raises(Refused):
-        uploading.receive(user, "bad.csv", [body], digits)
+        receive(user, "bad.csv", [body], digits)
     assert not Upload.objects.exists()
 
 
 def test_a_file_over_the_limit_is_refused_while_it_arrives(user: Any, digits: ModelCard, settings: Any) -> None:
     settings.MAX_UPLOAD_BYTES = 2000
     with pytest.raises(TooLarge, match="larger than 2,000 bytes"):
-        uploading.receive(user, "big.csv", [csv_of(digits, 20)] * 3, digits)
+        receive(user, "big.csv", [csv_of(digits, 20)] * 3, digits)
     assert not Upload.objects.exists()
 
 
-def test_bad_rows_refuse_the_file_and_name_their_places(user: Any, digits: ModelCard) -> None:
+def test_bad_rows_are_a_reason_to_refuse_and_name_their_places(user: Any, digits: ModelCard) -> None:
     lines = csv_of(digits, 4).split(b"\n")
     lines[2] = b"abc" + lines[2][1:]
-    upload = uploading.receive(user, "bad.csv", [b"\n".join(lines)], digits)
-    with pytest.raises(InvalidInput, match="1 of 4 rows cannot be read") as refusal:
-        uploading.refuse_bad_rows(upload)
-    place = refusal.value.errors[0]
+    upload = receive(user, "bad.csv", [b"\n".join(lines)], digits)
+    refusal = uploading.refusal_of(Plan.from_json(upload.plan))
+    assert refusal and "1 of 4 rows cannot be read" in refusal.detail
+    place = refusal.errors[0]
     assert (place["row"], place["line"], place["column"]) == (2, 3, "pixel_0_0")
-    assert not Upload.objects.exists() and files.list_inputs(upload.pk) == []
 
 
 def test_rows_of_a_json_body_become_parts_of_the_same_kind(user: Any, digits: ModelCard) -> None:
@@ -60,5 +60,5 @@ def test_of_an_upload_that_was_swept_while_it_arrived_nothing_is_left(user: Any,
         Upload.objects.update(state=Upload.State.SWEPT)
 
     with pytest.raises(InvalidInput, match="swept away"):
-        uploading.receive(user, "slow.csv", blocks(), digits)
+        receive(user, "slow.csv", blocks(), digits)
     assert not Upload.objects.exists()

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from predictions import files, revocation, submission, turns, uploading
+from predictions import files, revocation, submission, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
 from predictions.submission import Wishes
 from predictions.vitals import vitals
 from predictions.worker import part
 from predictions.worker.runtime import Model, models
-from tests.predictions.jobs import claimed_chunk, csv_of, now, submit_rows
+from tests.predictions.jobs import claimed_chunk, csv_of, now, receive, submit_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def result_of(job: Job) -> bytes:
 def a_file_with_a_bad_row(user: Any, card: ModelCard, on_bad_row: str) -> Job:
     lines = csv_of(card, 4).split(b"\n")
     lines[2] = b"=cmd()" + lines[2][1:]
-    upload = uploading.receive(user, "bad.csv", [b"\n".join(lines)], card)
+    upload = receive(user, "bad.csv", [b"\n".join(lines)], card)
     return submission.submit_batch(user, upload, Wishes(on_bad_row=on_bad_row))[0]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,20 +33,57 @@ def plain_softmax(digits: runtime.Model, pixels: np.ndarray) -> torch.Tensor:
         return torch.softmax(program.module()(torch.from_numpy(pixels).clone()), dim=1).cpu()
 
 
+def scored(model: Any, x: np.ndarray, first_row: int = 1) -> Scores:
+    return scoring.score_rows(model, x, np.arange(first_row, first_row + len(x)))
+
+
 def read(lines: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(lines.decode(), newline="")))
 
 
 def test_all_1797_rows_agree_with_a_plain_softmax_and_argmax(digits: runtime.Model, pixels: np.ndarray) -> None:
-    expected, scores = plain_softmax(digits, pixels).max(dim=1), scoring.score_rows(digits, pixels)
+    expected, scores = plain_softmax(digits, pixels).max(dim=1), scored(digits, pixels)
     assert len(scores.classes) == 1797
     np.testing.assert_array_equal(scores.classes, expected.indices.numpy())
     np.testing.assert_allclose(scores.confidences, expected.values.numpy(), atol=1e-6)
 
 
 def test_one_by_one_and_all_together_give_the_same_class(digits: runtime.Model, pixels: np.ndarray) -> None:
-    together = scoring.score_rows(digits, pixels).classes.tolist()
+    together = scored(digits, pixels).classes.tolist()
     assert [scoring.predict_one(digits, row)["class"] for row in pixels.tolist()] == together
+
+
+def of_odd_width(module: torch.nn.Module) -> runtime.Model:
+    """30 values a row and two classes: the rows do not all begin at an address that a processor likes."""
+    card: Any = SimpleNamespace(ref="odd@1", labels=("no", "yes"), width=30)
+    return runtime.Model(card, module, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_bits_of_a_row_do_not_depend_on_how_the_file_was_cut(seed: int) -> None:
+    torch.manual_seed(seed)
+    model, random = of_odd_width(torch.nn.Linear(30, 2)), np.random.default_rng(seed)
+    x = random.normal(size=(2_000, 30)).astype(np.float32)
+    cuts = np.sort(random.choice(2_000, size=20, replace=False))
+    starts = [0, *cuts[:-1].tolist()]
+    pieces = [scored(model, x[start:end], start + 1) for start, end in zip(starts, cuts, strict=True)]
+    together = np.concatenate([piece.confidences for piece in pieces])
+    assert together.tobytes() == scored(model, x).confidences[: len(together)].tobytes()
+
+
+def test_rows_that_are_left_out_change_nothing_of_the_others() -> None:
+    torch.manual_seed(0)
+    model = of_odd_width(torch.nn.Linear(30, 2))
+    x = np.random.default_rng(0).normal(size=(1_000, 30)).astype(np.float32)
+    good = np.flatnonzero(np.arange(1_000) % 7)
+    left = scoring.score_rows(model, x[good], good + 1)
+    assert left.confidences.tobytes() == scored(model, x).confidences[good].tobytes()
+
+
+def test_a_model_without_an_answer_for_zeros_is_asked_for_none() -> None:
+    model = of_odd_width(torch.nn.Sequential(torch.nn.Linear(30, 2)))
+    divides = of_odd_width(lambda rows: model._module(rows / rows.norm(dim=1, keepdim=True)))  # type: ignore[arg-type]
+    assert len(scored(divides, np.ones((3, 30), np.float32)).classes) == 3
 
 
 def test_a_prediction_has_the_shape_of_the_contract(digits: runtime.Model) -> None:

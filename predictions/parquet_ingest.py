@@ -1,0 +1,112 @@
+"""Takes a Parquet file: its table of contents stands at the end, so it is set aside as it arrives and read when it is whole."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predictions.arrow_reading import checked, read
+from predictions.columns import MOST_COLUMNS, TakesColumns
+from predictions.errors import InvalidInput, Unreadable
+from predictions.parts import Plan, Put
+from predictions.table_columns import TableColumns, judge_schema
+from predictions.table_parts import Arrived, TableParts, add_batch, part_rows, set_aside
+
+MARK = b"PAR1"
+ENCRYPTED_MARK = b"PARE"
+MOST_GROUP_BYTES = 1 << 30
+MOST_FOOTER_BYTES = 1 << 24
+_PIECE_BYTES = 1 << 16
+_SMALLEST = 12
+_FILE = "Parquet file"
+
+
+class ParquetIngest:
+    """One file: feed it blocks, then close it. Both raise Refused."""
+
+    def __init__(
+        self, card: TakesColumns, put: Put, max_bytes: int, *, mapping: Mapping[str, str] | None = None
+    ) -> None:
+        self._card = card
+        self._mapping = mapping
+        self._arrived = Arrived(max_bytes)
+        self._parts = TableParts(card, put, max_bytes)
+        self._file = set_aside(self)
+
+    def feed(self, block: bytes) -> None:
+        self._arrived.add(block)
+        self._file.write(block)
+
+    def close(self) -> Plan:
+        with self._file:
+            self._refuse_other_files()
+            with read(_FILE, self._opened) as file:
+                return self._plan(file)
+
+    def _refuse_other_files(self) -> None:
+        """By the marks at its ends, and before a footer of any size is read."""
+        if self._arrived.size_bytes < _SMALLEST:
+            raise Unreadable("The Parquet file is cut off.")
+        self._file.seek(-8, os.SEEK_END)
+        footer_bytes, mark = struct.unpack("<I4s", self._file.read(8))
+        if mark == ENCRYPTED_MARK:
+            raise InvalidInput("The Parquet file is encrypted; write it without encryption.")
+        if mark != MARK:
+            raise Unreadable("The Parquet file is cut off: it does not end with its mark.")
+        if footer_bytes > MOST_FOOTER_BYTES:
+            raise InvalidInput(
+                f"The Parquet file's footer has {footer_bytes:,} bytes; at most {MOST_FOOTER_BYTES:,} are read."
+            )
+
+    def _opened(self) -> pq.ParquetFile:
+        """buffer_size: a column is read piece by piece, not a row group at once."""
+        limits = {"thrift_string_size_limit": MOST_FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
+        return pq.ParquetFile(self._file, pre_buffer=False, buffer_size=_PIECE_BYTES, **limits)
+
+    def _plan(self, file: pq.ParquetFile) -> Plan:
+        _refuse_large(file.metadata)
+        self._parts.refuse_more_than_fits(file.metadata.num_rows)
+        schema = read(_FILE, lambda: file.schema_arrow)
+        columns = judge_schema(schema, self._card, self._mapping)
+        names = None if len(columns.read) == len(schema) else [schema.names[at] for at in columns.read]
+        for batch in _batches(file, names, part_rows(self._card.width)):
+            read_as = columns if names is None else _as_read(columns, schema, batch.schema)
+            add_batch(self._parts, batch, read_as, self._arrived.size_bytes)
+        return self._parts.plan(self._arrived.size_bytes, list(columns.notes))
+
+
+def _refuse_large(metadata: pq.FileMetaData) -> None:
+    if metadata.num_columns > MOST_COLUMNS:
+        raise InvalidInput(f"The table has {metadata.num_columns:,} columns; at most {MOST_COLUMNS:,} are read.")
+    largest = max((metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), default=0)
+    if largest > MOST_GROUP_BYTES:
+        raise InvalidInput(
+            f"A row group of the Parquet file has {largest:,} bytes unpacked; at most {MOST_GROUP_BYTES:,} are read. "
+            "Write smaller ones, with pyarrow row_group_size=100000."
+        )
+
+
+def _batches(file: pq.ParquetFile, names: list[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
+    batches = file.iter_batches(rows, columns=names, use_threads=False)
+    while (batch := read(_FILE, lambda: next(batches, None))) is not None:
+        yield read(_FILE, partial(checked, batch))
+
+
+def _as_read(columns: TableColumns, file: pa.Schema, batch: pa.Schema) -> TableColumns:
+    """Where the columns stand among those that were read."""
+
+    def place(at: int) -> int:
+        return int(batch.get_field_index(file.names[at]))
+
+    return replace(
+        columns,
+        positions=tuple(map(place, columns.positions)),
+        listed=None if columns.listed is None else place(columns.listed),
+        id_position=None if columns.id_position is None else place(columns.id_position),
+    )

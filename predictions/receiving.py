@@ -1,0 +1,76 @@
+"""Receives a file that is being sent: the event loop reads it, threads judge and store it a megabyte at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+
+from predictions import model_cards, upload_limits, uploading
+from predictions.arriving import Arriving
+from predictions.db_threads import in_db_thread
+from predictions.errors import InvalidInput
+from predictions.incoming import Incoming
+from predictions.model_cards import ModelCard
+from predictions.models import Upload
+
+P = ParamSpec("P")
+T = TypeVar("T")
+RESERVED_BYTES = 64 << 20  # of a body that does not say its size, room is asked for in such steps
+
+
+async def receive(
+    arriving: Arriving, owner: Any, file_name: str, card: ModelCard, kind: str | None, may_map: bool = False
+) -> Upload:
+    """The upload, its parts in storage. Raises Refused as soon as a fault is seen; then nothing is left of it.
+
+    kind, may_map: as uploading.begin takes them. Nothing is left either where the client leaves, which cancels this.
+    """
+    await sync_to_async(
+        close_old_connections
+    )()  # who signed the sender in holds none of the pool while a slow file comes
+    announced = arriving.announced_bytes or 0
+    incoming = await in_db_thread(uploading.begin, owner, file_name, card, kind, may_map, announced)
+    try:
+        await _take_all(arriving, incoming, announced)
+        _refuse_another_model(arriving, card)
+        plan = await _to_its_end(incoming.close)
+        return await in_db_thread(uploading.complete, incoming.upload, plan, incoming.sha256, incoming.size_bytes)
+    except BaseException:
+        await asyncio.shield(sync_to_async(uploading.withdraw)(incoming.upload))
+        raise
+
+
+async def _take_all(arriving: Arriving, incoming: Incoming, reserved_bytes: int) -> None:
+    def take(block: bytes) -> None:
+        incoming.feed(arriving.take(block))
+
+    await _to_its_end(incoming.feed, arriving.take_head())
+    async for block in arriving.blocks():
+        await _to_its_end(take, block)
+        if incoming.size_bytes > reserved_bytes:
+            reserved_bytes = incoming.size_bytes + RESERVED_BYTES
+            await in_db_thread(upload_limits.reserve, incoming.upload, incoming.size_bytes)
+    arriving.close()
+
+
+def _refuse_another_model(arriving: Arriving, card: ModelCard) -> None:
+    """Each field of a form may follow its file, but this one decides how the file is read."""
+    asked = arriving.fields.get("model")
+    if asked and model_cards.card(asked).ref != card.ref:
+        raise InvalidInput(
+            f"The form names the model after the file, which was read for {card.ref}; put the model before it."
+        )
+
+
+async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """In a thread, and waited for also where the request is cancelled: nothing is written after it was withdrawn."""
+    working = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
