@@ -5,7 +5,7 @@ export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test test-all faults lint format lock screenshots first-look bench bench-batch profile
+.PHONY: run test test-all faults fuzz lint format lock screenshots first-look bench bench-batch profile
 
 run:
 	@deploy/set_up.sh requirements.lock
@@ -24,6 +24,10 @@ test-all: set-up-for-all-tests
 # Every fault, ten minutes of all of them at once, and the table of what became of the jobs.
 faults: set-up-for-all-tests
 	@$(BIN)/python -m pytest tests/faults -m "" $(PYTEST_ARGS)
+
+# Random files with planted faults and hard numbers through every reader, each so often (FUZZ_EXAMPLES=100000 for more).
+fuzz: set-up-for-tests
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/python -m pytest tests/predictions/test_fuzz_reading.py $(PYTEST_ARGS)
 
 lint: set-up-for-tests
 	@deploy/lint.sh

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.http import Http404, HttpRequest, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -19,6 +19,7 @@ from predictions.api_answers import NOT_STORED
 from predictions.api_reading import refuse_nul
 from predictions.api_schemas import Problem
 from predictions.callers import CALLERS
+from predictions.downloads import is_head
 from predictions.errors import InvalidInput, NotAllowed, NotFound, Refused
 from predictions.numbers_in_text import cut
 from predictions.problems import problem, refusal_for
@@ -107,6 +108,8 @@ def _guarded(view: View) -> View:
         answered = await view(request, *args, **kwargs)
         if answered.status_code == NotAllowed.status:
             answered = _not_allowed(request, answered.headers["Allow"])
+        if is_head(request) and answered.streaming:  # nothing is read for nobody
+            answered = HttpResponse(headers=dict(answered.headers), status=answered.status_code)
         answered.headers.setdefault("Cache-Control", NOT_STORED)
         return answered
 

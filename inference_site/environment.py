@@ -164,11 +164,11 @@ def database(data_dir: Path) -> dict[str, Any]:
 
 def storage(data_dir: Path) -> dict[str, Any]:
     """Where job files are kept, as Django's settings: an S3 bucket where FILES_S3_BUCKET names one, else the data folder."""
-    bucket = _matching("FILES_S3_BUCKET", BUCKET, "give the name of a bucket, for example FILES_S3_BUCKET=predictions")
-    prefix = _matching("FILES_S3_PREFIX", PREFIX, "give a path within the bucket, for example FILES_S3_PREFIX=live")
-    endpoint = _endpoint("FILES_S3_ENDPOINT")
+    bucket = matching("FILES_S3_BUCKET", BUCKET, "give the name of a bucket, for example FILES_S3_BUCKET=predictions")
+    prefix = matching("FILES_S3_PREFIX", PREFIX, "give a path within the bucket, for example FILES_S3_PREFIX=live")
+    address = endpoint("FILES_S3_ENDPOINT")
     if bucket:
-        options = {"bucket_name": bucket, "location": prefix.strip("/"), "endpoint_url": endpoint or None}
+        options = {"bucket_name": bucket, "location": prefix.strip("/"), "endpoint_url": address or None}
         return {"BACKEND": "predictions.s3_files.S3Files", "OPTIONS": options}
     for name in ("FILES_S3_PREFIX", "FILES_S3_ENDPOINT"):
         if os.environ.get(name):
@@ -176,7 +176,7 @@ def storage(data_dir: Path) -> dict[str, Any]:
     return {"BACKEND": "predictions.local_files.LocalFiles", "OPTIONS": {"location": data_dir / "files"}}
 
 
-def _matching(name: str, pattern: re.Pattern[str], cure: str) -> str:
+def matching(name: str, pattern: re.Pattern[str], cure: str) -> str:
     """Nothing, or what matches."""
 
     def read(given: str) -> str:
@@ -187,7 +187,7 @@ def _matching(name: str, pattern: re.Pattern[str], cure: str) -> str:
     return checked(name, "", read, cure)
 
 
-def _endpoint(name: str) -> str:
+def endpoint(name: str) -> str:
     def read(given: str) -> str:
         parts = urlsplit(given)
         if given and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/")):

@@ -17,8 +17,10 @@ WHEN = {
     404: "Unknown, or not yours",
     409: "Not in a state that allows it, or the idempotency key was used with another body",
     410: "The result has expired",
+    412: "The file is not the one that If-Match names",
     413: "The body is over the limit",
     415: "The body's type or encoding is not taken",
+    416: "The range begins past the end of the file",
     422: "Readable, but not valid; `errors` names the places",
     429: "Over the rate limit",
     503: "The database cannot take it now",
@@ -47,6 +49,7 @@ ON_BAD_ROW: Extra = {
         "description": "of a file: refuse it, or skip bad rows into a rejected-rows file. Rows in JSON are always judged whole.",
     }
 }
+COUNT = {"type": "integer", "minimum": 0}
 EXAMPLE_VECTOR = [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]
 HEADERS = [
     {
@@ -98,6 +101,20 @@ PREDICT = _accepts(
         }
     }
 )
+TABLES = {
+    "application/vnd.apache.arrow.stream": "An Arrow IPC stream: columns of numbers named like the model's features in any "
+    "order, or one column of lists of its width. A record batch may have 64 MiB.",
+    "application/vnd.apache.parquet": "A Parquet file with such columns.",
+    "application/x-npy": "A NumPy array (rows, width) of integers or floats, in the model's order. Objects are never unpickled.",
+    "application/octet-stream": "Any of these or a CSV, told by its first bytes; also an Arrow file.",
+}
+
+
+def _table(described: str) -> Extra:
+    fields = "The fields stand in the query string."
+    return {"schema": {"type": "string", "format": "binary", "description": f"{described} {fields}"}}
+
+
 BATCH = _accepts(
     {
         "application/json": {
@@ -110,15 +127,19 @@ BATCH = _accepts(
             "schema": {"type": "string", "description": "The fields stand in the query string."},
             "example": "pixel_0_0,pixel_0_1\n0,5\n",
         },
+        **{media_type: _table(described) for media_type, described in TABLES.items()},
         "multipart/form-data": {
             "schema": _object(
-                {"file": {"type": "string", "contentMediaType": "text/csv"}} | CHOICES | ON_BAD_ROW, "file"
+                {"file": {"type": "string", "description": "CSV, Parquet, Arrow or .npy, told by its first bytes"}}
+                | CHOICES
+                | ON_BAD_ROW,
+                "file",
             ),
         },
     }
 )
 BATCH["parameters"] = HEADERS + [
-    {"in": "query", "name": name, "required": False, "schema": schema, "description": "For a text/csv body."}
+    {"in": "query", "name": name, "required": False, "schema": schema, "description": "For a body that is a file."}
     for name, schema in (CHOICES | ON_BAD_ROW).items()
 ]
 
@@ -127,25 +148,86 @@ RETRIED = answers(403, 404, 409, 429)
 RETRIED["responses"][202] = {"headers": LOCATION}
 
 
+def _header(description: str, kind: str = "string") -> Extra:
+    return {"schema": {"type": kind}, "description": description}
+
+
+OF_FILES = {
+    "Content-Length": _header("bytes", "integer"),
+    "ETag": _header("of CSV and Parquet: as long as it is the same, so is every byte"),
+    "Accept-Ranges": _header("bytes: of CSV and Parquet"),
+    "Repr-Digest": _header("the sha256 of the whole file, once it is known (RFC 9530)"),
+}
+ASKED_OF_FILES = [
+    {"in": "header", "name": name, "required": False, "schema": {"type": "string"}, "description": description}
+    for name, description in (
+        ("Range", "bytes=first-last, bytes=first- or bytes=-count; several ranges are answered with the whole file"),
+        ("If-Range", "the ETag of what is there already: the whole file is given if it has changed"),
+        ("If-None-Match", "304 where the file is still the same"),
+    )
+]
+
+
 def _file(description: str, media_types: Extra) -> Extra:
-    length = {"Content-Length": {"schema": {"type": "integer"}, "description": "of CSV"}}
-    return {"description": description, "headers": length, "content": media_types}
+    """The answers and headers of a call that gives a file."""
+    extra = answers(404, 409, 410, 412, 416)
+    extra["responses"] |= {
+        200: {"description": description, "headers": OF_FILES, "content": media_types},
+        206: {
+            "description": "The range that was asked for.",
+            "headers": OF_FILES | {"Content-Range": _header("bytes first-last/size")},
+            "content": {name: media for name, media in media_types.items() if name != "application/json"},
+        },
+        304: {"description": "The file is still the one that If-None-Match names."},
+    }
+    extra["responses"][416]["headers"] = {"Content-Range": _header("bytes */size")}
+    return extra | {"parameters": ASKED_OF_FILES}
 
 
-RESULT = answers(404, 409, 410)
-RESULT["responses"][200] = _file(
+RESULT = _file(
     "Realtime: the prediction. Batch: the rows, as `format` says; of a stopped batch those that were scored.",
     {
         "application/json": {
             "schema": {
-                "anyOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "array", "items": {"type": "object"}}]
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Prediction"},
+                    {"type": "array", "items": {"type": "object"}},
+                    {
+                        "type": "object",
+                        "description": "a page, where after_row or limit is given",
+                        "properties": {
+                            "items": {"type": "array", "items": {"type": "object"}},
+                            "next": {"type": ["integer", "null"], "description": "after_row of the next page"},
+                        },
+                        "required": ["items", "next"],
+                    },
+                ]
             }
         },
         "text/csv": {"schema": {"type": "string"}, "example": "row,class,label,confidence\n1,3,3,0.9871\n"},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
     },
 )
-REJECTED = answers(404, 409, 410)
-REJECTED["responses"][200] = _file(
+RESULT["parameters"] = [
+    *ASKED_OF_FILES,
+    HEADERS[1] | {"description": "wait=N, 0 to 60 s: how long to wait for a Parquet file that is being made; 30 s."},
+]
+RESULT["responses"][202] = {
+    "description": "The Parquet file is being made. Ask again after `Retry-After` seconds.",
+    "headers": RETRY_AFTER,
+    "content": {
+        "application/json": {
+            "schema": _object(
+                {
+                    "status": {"const": "preparing"},
+                    "progress": {"type": "object", "properties": {"done": COUNT, "total": COUNT}},
+                },
+                "status",
+            )
+        }
+    },
+}
+REJECTED = _file(
     "The rejected cells.",
     {
         "text/csv": {

@@ -73,9 +73,9 @@ def rows_request(request: Sent) -> Request:
 
 
 def table_request(request: HttpRequest, arriving: Arriving) -> TableRequest:
-    """A body of /batch-predict that is a file, by what has come of it: the fields of a form may follow its file."""
+    """A body of /batch-predict that is a file, by what stands before it."""
     if arriving.content_type == FORM:
-        return _of_form(arriving)
+        return _of_form(arriving, arriving.fields_before)
     kind = TYPES.get(arriving.content_type)
     if kind is None and arriving.content_type != ANY:
         raise UnsupportedType(f"The body is {_named(arriving.content_type)}; {TAKEN}.")
@@ -83,10 +83,15 @@ def table_request(request: HttpRequest, arriving: Arriving) -> TableRequest:
     return TableRequest(card, wishes, "", kind)
 
 
-def _of_form(arriving: Arriving) -> TableRequest:
+def whole_request(request: HttpRequest, arriving: Arriving) -> TableRequest:
+    """The same once all of it has come: the fields of a form may follow its file."""
+    return _of_form(arriving, arriving.fields) if arriving.form else table_request(request, arriving)
+
+
+def _of_form(arriving: Arriving, fields: Mapping[str, str]) -> TableRequest:
     if arriving.file_name is None:
         raise InvalidInput('The form has no file in "file"; a table is expected there.')
-    card, wishes = choices_of(_typed(arriving.fields), "api")
+    card, wishes = choices_of(_typed(fields), "api")
     return TableRequest(card, wishes, arriving.file_name, None)
 
 

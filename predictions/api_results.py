@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from ninja import Query, Router
 
 from predictions import api_docs, contract, exports, result_files, result_json
@@ -15,7 +15,7 @@ from predictions.api_reading import preferred_wait_s
 from predictions.api_schemas import ResultFormat
 from predictions.callers import user_of
 from predictions.db_threads import in_db_thread
-from predictions.downloads import Download
+from predictions.downloads import Download, is_head
 from predictions.downloads import answer as file_answer
 from predictions.live import hub
 from predictions.models import Export, Job, Kind
@@ -48,20 +48,10 @@ async def get_rejected_rows(request: HttpRequest, job_id: str) -> HttpResponseBa
     return file_answer(request, await in_db_thread(_rejected, user_of(request), job_id))
 
 
-@router.api_operation(["HEAD"], "/jobs/{job_id}/result", include_in_schema=False)
-async def head_of_result(request: HttpRequest, job_id: str, asked: Query[ResultFormat]) -> HttpResponseBase:
-    return _without_body(await get_result(request, job_id, asked))
-
-
-@router.api_operation(["HEAD"], "/jobs/{job_id}/rejected", include_in_schema=False)
-async def head_of_rejected_rows(request: HttpRequest, job_id: str) -> HttpResponseBase:
-    return await get_rejected_rows(request, job_id)
-
-
 async def _parquet(request: HttpRequest, job: Job) -> HttpResponseBase:
     """The file where it is made; it is asked for, and mostly made within the time that a client waits."""
     wait_s = preferred_wait_s(request) if "Prefer" in request.headers else PARQUET_WAIT_S
-    export = await _once_made(job, wait_s if request.method == "GET" else 0.0)
+    export = await _once_made(job, 0.0 if is_head(request) else wait_s)
     if export.state == Export.State.DONE:
         return file_answer(request, exports.download(job, export))
     shown = {"status": "preparing", "progress": {"done": export.done, "total": job.done - job.rejected}}
@@ -78,11 +68,6 @@ async def _once_made(job: Job, wait_s: float) -> Export:
             await in_db_thread(export.refresh_from_db)
             exports.demand_hope(export)
     return export
-
-
-def _without_body(response: HttpResponseBase) -> HttpResponseBase:
-    """Of what is no file: a stream is not begun for nobody."""
-    return HttpResponse(headers=response.headers, status=response.status_code) if response.streaming else response
 
 
 def _result(user: Any, job_id: str, partial: bool) -> tuple[Job, Any]:

@@ -80,13 +80,6 @@ class Links(Exact):
     page: str
 
 
-class PreparingOut(Exact):
-    """The file is being made; ask again after `Retry-After` seconds."""
-
-    status: Literal["preparing"]
-    progress: Progress
-
-
 class JobOut(Exact):
     """A job. `position` while it is queued, `result` of realtime jobs that succeeded, `summary` of batches."""
 

@@ -100,7 +100,7 @@ async def _receive_table(request: HttpRequest) -> tuple[Upload, Wishes]:
 def _judge(request: HttpRequest, arriving: Arriving, upload: Upload) -> Wishes:
     """By what stands after the file too. Of a file that is refused nothing is kept."""
     try:
-        asked = api_reading.table_request(request, arriving)
+        asked = api_reading.whole_request(request, arriving)
         if asked.wishes.on_bad_row == "reject" and (refusal := uploading.refusal_of(Plan.from_json(upload.plan))):
             raise refusal
         return api_reading.keyed(request, asked.wishes, api_reading.choices_bytes(asked), upload.sha256.encode())

@@ -13,7 +13,7 @@ from predictions.form_bodies import FormBody
 
 SCOPE_KEY = "arriving"
 FORM = "multipart/form-data"
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
@@ -35,7 +35,13 @@ class Arriving:
         self._at_end = asyncio.Event()
 
     @property
+    def fields_before(self) -> dict[str, str]:
+        """Of a form: what came before its file, however its bytes were cut; of one without a file all."""
+        return {} if self.form is None else self.fields if self.file_name is None else self.form.fields_before
+
+    @property
     def fields(self) -> dict[str, str]:
+        """Of a form: what has come so far."""
         return self.form.fields if self.form else {}
 
     @property

@@ -42,17 +42,18 @@ def lock_running(job_id: UUID) -> Standing | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    *counts, revoke_requested, summary, at_s = row
-    return Standing(*counts, bool(revoke_requested), json.loads(summary) if summary else {}, at_s)
+    standing = Standing._make(row)
+    summary = json.loads(row[-2]) if row[-2] else {}
+    return standing._replace(revoke_requested=bool(standing.revoke_requested), summary=summary)
 
 
 def keep(job_id: UUID, now: Standing) -> None:
     """Write what a finish has added. The row is locked."""
     sql = """UPDATE predictions_job SET version = %s, chunks_done = %s, done = %s, rejected = %s, spent_s = %s, summary = %s
         WHERE id = %s"""
-    values = [now.version, now.chunks_done, now.done, now.rejected, now.spent_s, json.dumps(now.summary)]
+    counts = now.version, now.chunks_done, now.done, now.rejected, now.spent_s
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, db_id(job_id)])
+        cursor.execute(sql, [*counts, json.dumps(now.summary), db_id(job_id)])
 
 
 def close(chunk_id: int, attempt: int, **changes: Any) -> bool:

@@ -1,23 +1,19 @@
-"""Which columns of a CSV file a model reads: the judgement of the first line."""
+"""Which columns of a file a model reads, what is said of them, and how a line falls into cells."""
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from predictions.column_suggestions import names_speak_against_position
-from predictions.errors import InvalidInput
-from predictions.numbers_in_text import NOT_FINITE, cut, fault_of_text
+from predictions.numbers_in_text import cut
 
 DELIMITERS = ",;\t|"
 MOST_COLUMNS = 10_000
 LONGEST_LINE = 1 << 20
 DECIMAL_COMMA = "Numbers are read with a decimal comma."
 _NAMED = 5
-_NO_VALUE = {"", "na", "n/a", "null", "none"}
 
 csv.field_size_limit(LONGEST_LINE)
 
@@ -62,13 +58,6 @@ class Columns:
         return replace(self, decimal=decimal)
 
 
-@dataclass(frozen=True)
-class FirstLine:
-    columns: Columns
-    is_header: bool
-    notes: tuple[str, ...]
-
-
 class UnclosedQuote(Exception):
     """A quoted cell does not end on its line."""
 
@@ -88,53 +77,6 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     return cells
 
 
-def judge_first_line(
-    line: str, card: TakesColumns, mapping: Mapping[str, str] | None = None, may_map: bool = False
-) -> FirstLine:
-    """Tell header from data and find the model's columns. Raises InvalidInput.
-
-    mapping: the column that stands for each feature, as its owner said before; it counts where the header has them all.
-    may_map: a header that could be matched by hand is not refused; its columns have no positions.
-    """
-    wanted = {*card.features, *(mapping or {}).values()}
-    delimiter = max(DELIMITERS, key=lambda candidate: _likelihood(line, candidate, wanted, card.width))
-    cells = [cell.strip() for cell in _cells_or_refusal(line, delimiter)]
-    found = set(cells) & set(card.features)
-    if len(found) == card.width:
-        return _by_name(cells, delimiter, card)
-    if mapping and _fits(mapping, cells, card):
-        return _as_before(cells, delimiter, card, mapping)
-    if may_map and _is_to_be_matched(cells, delimiter, card):
-        return FirstLine(matched(Columns(delimiter, len(cells), (), None, tuple(cells)), ()), True, ())
-    if found and not _is_row(cells, delimiter):
-        _refuse_missing(cells, card)
-    _refuse_other_width(cells, card, may_map)
-    if _may_be_counted_header(cells):
-        raise InvalidInput(
-            f"The first line counts {cells[0]}, {cells[1]}, … {cells[-1]}: it may be a header or a row. "
-            f"Give the file a header with the model's names ({_some(card.features)}), or remove that line."
-        )
-    return _by_position(cells, delimiter, card)
-
-
-def judge_names(names: Sequence[str], card: TakesColumns, mapping: Mapping[str, str] | None = None) -> FirstLine:
-    """The same for a table that is no text: its columns have names in any case. Raises InvalidInput."""
-    cells = list(names)
-    found = set(cells) & set(card.features)
-    if len(found) == card.width:
-        return _by_name(cells, ",", card)
-    if mapping and _fits(mapping, cells, card):
-        return _as_before(cells, ",", card, mapping)
-    if found:
-        _refuse_missing(cells, card)
-    if len(cells) != card.width:
-        count = "1 column" if len(cells) == 1 else f"{len(cells):,} columns"
-        raise InvalidInput(
-            f"The table has {count} and names none of the features of {card.ref}, which takes {card.width}."
-        )
-    return FirstLine(replace(by_position(card), names=tuple(cells)), True, (note_of_position(card),))
-
-
 def matched(columns: Columns, positions: Sequence[int]) -> Columns:
     """The same file, its features read from these places; an id column that none of them takes is kept."""
     ids = [at for at in id_positions(columns.names) if at not in positions]
@@ -149,7 +91,7 @@ def notes_about(columns: Columns) -> list[str]:
     """What is said of columns that were matched by their names: which are ignored, and in which order they stand."""
     used = {*columns.positions, columns.id_position}
     ignored = [name or "(no name)" for at, name in enumerate(columns.names) if at not in used]
-    notes = [f"{_columns(len(ignored))} ignored: {_some(ignored)}."] if ignored else []
+    notes = [f"{_columns(len(ignored))} ignored: {some(ignored)}."] if ignored else []
     if list(columns.positions) != sorted(columns.positions):
         notes.append("The columns were put into the model's order by their names.")
     return notes
@@ -163,122 +105,10 @@ def note_of_position(card: TakesColumns) -> str:
     return f"The header names none of the features of {card.ref}; the columns are taken by position."
 
 
-def _fits(mapping: Mapping[str, str], cells: list[str], card: TakesColumns) -> bool:
-    """It names a column of its own for every feature, and the header has each of them once."""
-    counts = Counter(cells)
-    columns = [mapping.get(feature, "") for feature in card.features]
-    return len(set(columns)) == card.width and all(counts[column] == 1 for column in columns)
-
-
-def _as_before(cells: list[str], delimiter: str, card: TakesColumns, mapping: Mapping[str, str]) -> FirstLine:
-    positions = [cells.index(mapping[feature]) for feature in card.features]
-    columns = matched(Columns(delimiter, len(cells), (), None, tuple(cells)), positions)
-    return FirstLine(columns, True, (note_of_before(card), *notes_about(columns)))
-
-
-def _is_to_be_matched(cells: list[str], delimiter: str, card: TakesColumns) -> bool:
-    """A header with columns enough, whose names or width do not already say which stands for which feature."""
-    found = set(cells) & set(card.features)
-    is_header = (
-        not _is_row(cells, delimiter) if found else not any(_is_like_a_number(cell, delimiter) for cell in cells)
-    )
-    if not is_header or len(cells) - len(id_positions(cells, card.features)) < card.width:
-        return False
-    return bool(found) or len(cells) != card.width or names_speak_against_position(cells, card.features)
-
-
-def _by_name(cells: list[str], delimiter: str, card: TakesColumns) -> FirstLine:
-    ids = id_positions(cells, card.features)
-    _refuse_repeated(cells, card, ids)
-    at = {name: position for position, name in enumerate(cells)}
-    positions = tuple(at[name] for name in card.features)
-    columns = Columns(delimiter, len(cells), positions, ids[0] if ids else None, tuple(cells))
-    return FirstLine(columns, True, tuple(notes_about(columns)))
-
-
-def _by_position(cells: list[str], delimiter: str, card: TakesColumns) -> FirstLine:
-    columns = by_position(card, delimiter)
-    numbers = sum(_is_like_a_number(cell, delimiter) for cell in cells)
-    if not numbers:
-        return FirstLine(replace(columns, names=tuple(cells)), True, (note_of_position(card),))
-    notes = ["The file has no header; the columns are taken by position."]
-    if numbers < len(cells):
-        notes.append("The first line holds numbers, so it is taken as a row and not as a header.")
-    return FirstLine(columns, False, tuple(notes))
-
-
-def _likelihood(line: str, delimiter: str, wanted: set[str], width: int) -> tuple[int, bool, int, int]:
-    if delimiter not in line:
-        return (0, False, 0, -DELIMITERS.index(delimiter))
-    try:
-        cells = [cell.strip() for cell in cells_of(line, delimiter)]
-    except UnclosedQuote:
-        return (0, False, 0, -DELIMITERS.index(delimiter))
-    return (len(set(cells) & wanted), len(cells) == width, len(cells), 0)
-
-
-def _cells_or_refusal(line: str, delimiter: str) -> list[str]:
-    count = line.count(delimiter) + 1
-    if count > MOST_COLUMNS:
-        raise InvalidInput(f"The first line has {count:,} columns; at most {MOST_COLUMNS:,} are read.")
-    try:
-        return cells_of(line, delimiter)
-    except UnclosedQuote:
-        raise InvalidInput("The first line has an unclosed quote; a cell must end on the line it starts on.") from None
-
-
-def _is_row(cells: list[str], delimiter: str) -> bool:
-    return all(_is_like_a_number(cell, delimiter) for cell in cells)
-
-
-def _is_like_a_number(cell: str, delimiter: str) -> bool:
-    """Also what stands for a missing number: nobody names a column so."""
-    if cell.lower() in _NO_VALUE or fault_of_text(cell) in (None, NOT_FINITE):
-        return True
-    return delimiter != "," and fault_of_text(cell, ",") is None
-
-
-def _may_be_counted_header(cells: list[str]) -> bool:
-    """0, 1, 2, … is what pandas writes over columns without names; it must not become a row in silence."""
-    return len(cells) > 2 and any(cells == [str(at + start) for at in range(len(cells))] for start in (0, 1))
-
-
-def _refuse_missing(cells: list[str], card: TakesColumns) -> None:
-    given = set(cells)
-    missing = [name for name in card.features if name not in given]
-    if missing:
-        raise InvalidInput(
-            f"The header lacks {len(missing)} of the {card.width} features of {card.ref}: {_some(missing)}.",
-            [{"column": name, "message": "missing in the header"} for name in missing],
-        )
-
-
-def _refuse_repeated(cells: list[str], card: TakesColumns, ids: list[int]) -> None:
-    counts = Counter(cells)
-    repeated = [name for name in card.features if counts[name] > 1] + ([cells[ids[0]]] if len(ids) > 1 else [])
-    if repeated:
-        raise InvalidInput(
-            f"The header names {_some(repeated)} more than once; each may stand there once.",
-            [{"column": name, "message": "more than once in the header"} for name in repeated],
-        )
-
-
-def _refuse_other_width(cells: list[str], card: TakesColumns, may_map: bool) -> None:
-    if len(cells) == card.width:
-        return
-    values = "1 value" if len(cells) == 1 else f"{len(cells):,} values"
-    cure = " Under a header of other names you choose the columns here." if may_map else ""
-    raise InvalidInput(
-        f"The first line has {values} and names none of the features of {card.ref}, which takes {card.width}. "
-        "Values are separated by commas, semicolons, tabs or |; a header with the model's names may stand above them."
-        + cure
-    )
-
-
 def _columns(count: int) -> str:
     return "1 column is" if count == 1 else f"{count:,} columns are"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
     shown = ", ".join(cut(name) for name in names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED:,} more"

@@ -20,6 +20,8 @@ from predictions.exact_reading import places_of, read_odd, sort_lines
 from predictions.line_ends import are_blank, blocks, ended, line_ends, rows_in
 
 _BOM = b"\xef\xbb\xbf"
+_ODD_ONE_IN = 16
+"""Lines read one by one cost so much more than others."""
 
 __all__ = ["BadCell", "Block", "blocks", "read_block"]
 
@@ -49,9 +51,9 @@ def read_block(data: bytes, columns: Columns, features: Sequence[str], first_lin
 def _read_compiled(
     data: bytes, columns: Columns, features: Sequence[str], first_line: int, first_row: int
 ) -> Block | None:
-    """By the compiled reader; what it leaves open is settled exactly."""
+    """By the compiled reader; what it leaves open is settled exactly, unless that is too much."""
     found = quick_rows.read_rows(data, columns)
-    if found is None:
+    if found is None or np.count_nonzero(found.doubts["feature"] == quick_rows.LINE) * _ODD_ONE_IN > len(found.x):
         return None
     if not len(found.doubts):
         ids = None if columns.id_position is None else ids_of(found, data)
@@ -83,6 +85,9 @@ def _numbers_and_ids(data: bytes, columns: Columns) -> tuple[npt.NDArray[np.floa
     """Of lines that are known to be good, but for numbers that are too large: those are infinite."""
     if not data:
         return np.empty((0, len(columns.positions)), np.float32), None if columns.id_position is None else []
+    found = quick_rows.read_rows(data, columns)
+    if found is not None and not len(found.doubts):
+        return found.x, None if columns.id_position is None else ids_of(found, data)
     table = _table(data, columns)
     return _matrix(table, len(columns.positions)), _ids(table, columns)
 

@@ -71,6 +71,11 @@ def answer(request: HttpRequest, file: Download) -> HttpResponseBase:
     return cast(HttpResponseBase, answered)
 
 
+def is_head(request: HttpRequest) -> bool:
+    """Also where the door has made a GET of it."""
+    return bool(request.META["REQUEST_METHOD"] == "HEAD")
+
+
 async def stream(file: Download, asked: ByteRange) -> AsyncIterator[bytes]:
     """Many small parts are gathered, so that a block costs one change of threads."""
     # However slowly the client reads, the request's own database connection is free meanwhile.
@@ -105,7 +110,7 @@ def _answer(request: HttpRequest, file: Download) -> HttpResponseBase:
         return _not_satisfiable(file)
     start, end = asked or (0, file.size_bytes)
     headers = _headers(file) | {"Content-Length": str(end - start)}
-    if request.method == "HEAD":
+    if is_head(request):
         return HttpResponse(headers=headers)
     if asked:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
@@ -113,7 +118,7 @@ def _answer(request: HttpRequest, file: Download) -> HttpResponseBase:
 
 
 def _asked(request: HttpRequest, file: Download) -> ByteRange | None:
-    if request.method != "GET" or not _is_still(request.headers.get("If-Range"), file):
+    if is_head(request) or not _is_still(request.headers.get("If-Range"), file):
         return None
     return asked_of(request.headers.get("Range"), file.size_bytes)
 

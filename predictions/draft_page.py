@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from predictions import matching, model_cards
+from predictions.columns import note_of_before
 from predictions.matching_form import Choice, MatchingForm, matching_form
 from predictions.model_cards import ModelCard
 from predictions.models import Upload
@@ -42,8 +43,12 @@ def draft_words(draft: Upload, form: MatchingForm | None = None) -> dict[str, An
         "rows": [[row[each.position] for each in shown if each.position < len(row)] for row in plan.preview],
         "may_hold_bad_rows": plan.bad_rows or plan.truncated_judgement,
         "can_match": matching.can_match(plan) and not _is_named_throughout(plan, card),
-        "is_remembered": matching.can_match(plan) and matching.remembered(draft.owner, card.name) is not None,
+        "is_remembered": _may_forget(plan, card) and matching.remembered(draft.owner, card.name) is not None,
     }
+
+
+def _may_forget(plan: Plan, card: ModelCard) -> bool:
+    return matching.can_match(plan) or note_of_before(card) in plan.notes
 
 
 def _is_named_throughout(plan: Plan, card: ModelCard) -> bool:

@@ -14,10 +14,10 @@ _KINDS = {
     b"BZh91AY": "This is a bzip2 file. Unpack it and upload the CSV inside; compressed files are not taken.",
     b"\x28\xb5\x2f\xfd": "This is a zstd file. Unpack it and upload the CSV inside; compressed files are not taken.",
     b"\xfd7zXZ": "This is an xz file. Unpack it and upload the CSV inside; compressed files are not taken.",
-    b"PAR1\x15": "This is a Parquet file. A CSV file is expected here; save the table as CSV UTF-8 and upload that.",
+    b"PAR1\x15": "This is a Parquet file, sent as CSV. Send it as application/vnd.apache.parquet.",
     b"%PDF-": "This is a PDF file. Upload the table as CSV UTF-8.",
-    b"\x93NUMPY": "This is a NumPy file. Save the array as CSV (numpy.savetxt with delimiter=',') and upload that.",
-    b"ARROW1\0\0": "This is an Arrow file. Save the table as CSV UTF-8 and upload that.",
+    b"\x93NUMPY": "This is a NumPy file, sent as CSV. Send it as application/x-npy.",
+    b"ARROW1\0\0": "This is an Arrow file, sent as CSV. Send it as application/octet-stream.",
 }
 _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -118,9 +118,10 @@ def floats(texts: list[str], decimal: str) -> npt.NDArray[np.float32]:
 def _too_large(text: Bytes, shapes: Shapes, cells: Numbers, among: Bools, decimal: str) -> Bools:
     """Numbers beyond a float32, which only their value shows."""
     is_too_large = np.zeros(cells.shape, np.bool_)
-    asked = np.nonzero(among & shapes.may_be_large[cells]) if shapes.may_be_large.any() else ([], [])
-    if len(asked[0]):
-        is_too_large[asked] = ~np.isfinite(floats_of(text, shapes.ends, cells[asked], decimal))
+    if shapes.may_be_large.any():
+        at, place = np.nonzero(among & shapes.may_be_large[cells])
+        if len(at):
+            is_too_large[at, place] = ~np.isfinite(floats_of(text, shapes.ends, cells[at, place], decimal))
     return is_too_large
 
 
@@ -176,10 +177,11 @@ def _around_cells(text: Bytes, blanks: Numbers, delimiter: str) -> Numbers:
 
 
 def _is_edge(text: Bytes, delimiter: str) -> Bools:
-    return (text == ord(delimiter)) | (text == _LINE_END)
+    is_edge: Bools = (text == ord(delimiter)) | (text == _LINE_END)
+    return is_edge
 
 
-def _between(begins: Places, ends: Places) -> Numbers:
+def _between(begins: Places, ends: Places) -> Places:
     """All numbers from each begin up to its end."""
     lengths = ends - begins
-    return np.repeat(ends - np.cumsum(lengths), lengths) + np.arange(lengths.sum())
+    return np.repeat(ends - np.cumsum(lengths, dtype=np.int32), lengths) + np.arange(lengths.sum(), dtype=np.int32)

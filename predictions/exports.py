@@ -120,7 +120,7 @@ def _demand_ended(job: Job) -> None:
 
 
 def _queue(export: Export) -> Export:
-    fresh = {"done": 0, "crashes": 0, "error_text": "", "finished": None}
+    fresh = {"done": 0, "crashes": 0, "error_text": "", "finished": None, "created": Now()}
     due = Clock() + dispatch.STEWARD_AFTER_S
     Export.objects.filter(pk=export.pk).update(state=Export.State.QUEUED, publish_at=due, **fresh)
     _touch(export.job_id)

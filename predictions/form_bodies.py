@@ -17,17 +17,19 @@ PLAIN_ENCODINGS = {"", "7bit", "8bit", "binary"}
 
 
 class FormBody:
-    """fields: those that have come so far; file_name: None until the file begins. May stop in the middle of anything."""
+    """fields: those that have come so far; fields_before: those before the file; file_name: None until it begins."""
 
     def __init__(self, content_type: str) -> None:
         """content_type: the header, with the boundary. Raises Unreadable."""
         self.fields: dict[str, str] = {}
+        self.fields_before: dict[str, str] = {}
         self.file_name: str | None = None
         self.has_ended = False
         self._is_in_file = False
         self._field: str | None = None
         self._value = bytearray()
         self._field_bytes = 0
+        self._field_count = 0
         self._headers: dict[str, str] = {}
         self._header_name, self._header_value = bytearray(), bytearray()
         self._found: list[bytes] = []
@@ -93,7 +95,8 @@ class FormBody:
             self._begin_file(name, sent)
 
     def _begin_field(self, name: str) -> None:
-        if len(self.fields) == MOST_FIELDS:
+        self._field_count += 1
+        if self._field_count > MOST_FIELDS:
             raise InvalidInput(f"The form has more than {MOST_FIELDS} fields, the most that are taken.")
         self._field = name
         self._count(len(name))
@@ -106,6 +109,7 @@ class FormBody:
         if encoding not in PLAIN_ENCODINGS:
             raise UnsupportedType(f"The file has the Content-Transfer-Encoding '{encoding[:40]}'; 'binary' is allowed.")
         self.file_name = file_name
+        self.fields_before = dict(self.fields)
         self._is_in_file = True
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:

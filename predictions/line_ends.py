@@ -22,7 +22,7 @@ def line_ends(text: bytes) -> npt.NDArray[np.int32]:
 
 def are_blank(text: bytes, ends: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """Of each line whether it is nothing but spaces. text: whole lines, each of them ended."""
-    is_blank = np.diff(ends, prepend=np.int32(-1)) == 1
+    is_blank: npt.NDArray[np.bool_] = np.diff(ends, prepend=np.int32(-1)) == 1
     letters = np.frombuffer(text, np.uint8)
     if (letters[ends - 1] == _SPACE).any():
         starts = np.append(np.int32(0), ends[:-1] + 1)
@@ -51,7 +51,7 @@ def blocks(text: bytes, size: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int, i
 
 
 def ended(text: bytes) -> bytes:
-    return text if text.endswith(b"\n") or not text else text + b"\n"
+    return text if text.endswith(b"\n") else text + b"\n"
 
 
 def _cut(text: bytes, size: int) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from predictions import files
-from predictions.columns import Columns, TakesColumns, matched, note_of_before, note_of_position, notes_about
+from predictions.columns import Columns, TakesColumns, matched, note_of_before, note_of_position, notes_about, some
 from predictions.errors import InvalidInput, NotFound
 from predictions.model_cards import ModelCard
 from predictions.models import ColumnMapping, Job, Upload
@@ -22,7 +22,6 @@ BY_HAND = "Columns were matched by hand."
 UNMATCHED = "The file's columns are not matched to the features of {model} yet. Choose them first."
 UNNAMED = "Only the columns under a CSV file's header can be chosen. Give the file a header and send it again."
 NOT_A_DRAFT = "The upload is no longer a draft: it was submitted or removed. Send the file again."
-_NAMED = 5
 Choice = Sequence[int | None]
 
 
@@ -76,7 +75,7 @@ def _positions(choice: Choice, columns: Columns, card: TakesColumns) -> list[int
     missing = [feature for feature, at in zip(card.features, choice, strict=True) if at is None]
     if missing:
         lack = "1 feature has" if len(missing) == 1 else f"{len(missing):,} features have"
-        raise InvalidInput(f"{lack} no column yet: {_some(missing)}.")
+        raise InvalidInput(f"{lack} no column yet: {some(missing)}.")
     positions = [at for at in choice if at is not None]
     _refuse_shared(positions, columns, card)
     return positions
@@ -89,7 +88,7 @@ def _refuse_shared(positions: list[int], columns: Columns, card: TakesColumns) -
     if shared:
         both = [name for name, at in zip(card.features, positions, strict=True) if at == shared[0]]
         column = cut(columns.names[shared[0]]) or f"number {shared[0] + 1:,}"
-        raise InvalidInput(f"The column {column} is chosen for {_some(both)}; a column can stand for one feature only.")
+        raise InvalidInput(f"The column {column} is chosen for {some(both)}; a column can stand for one feature only.")
 
 
 def _remember(owner_id: int, card: ModelCard, columns: Columns) -> None:
@@ -99,8 +98,3 @@ def _remember(owner_id: int, card: ModelCard, columns: Columns) -> None:
     if all(name and counts[name] == 1 for name in names):
         saved = {"columns": dict(zip(card.features, names, strict=True))}
         ColumnMapping.objects.update_or_create(owner_id=owner_id, model=card.name, defaults=saved)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(cut(name) for name in names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED:,} more"

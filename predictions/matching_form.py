@@ -56,6 +56,7 @@ class MatchingForm:
     card: ModelCard
     choice: Choice
     view: str = OPEN
+    unknown: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> list[str]:
@@ -101,6 +102,11 @@ class MatchingForm:
     @property
     def shows_all(self) -> bool:
         return self.view != OPEN
+
+    @property
+    def has_more(self) -> bool:
+        """More is open than is shown."""
+        return not self.shows_all and len(self.shown) == PAGE
 
     @property
     def missing(self) -> int:
@@ -158,13 +164,26 @@ class MatchingForm:
         return replace(self, view=_view(view, self.card.width))
 
     def with_posted(self, post: QueryDict) -> MatchingForm:
-        """What was chosen in the form. Raises InvalidInput."""
-        choice = _state(post.get("columns"), self)
+        """What was chosen in the form; a name that no column has is left open, and kept as unknown. Raises InvalidInput."""
+        choice, unknown = _state(post.get("columns"), self), []
         for key in post:
             number = _number(key.removeprefix(_FIELD), self.card.width) if key.startswith(_FIELD) else None
             if number is not None:
-                choice[number] = self._position(post[key].strip())
-        return replace(self, choice=tuple(choice), view=_view(post.get("view", OPEN), self.card.width))
+                label = post.get(key, "").strip()
+                choice[number] = self._positions.get(label)
+                unknown += [label] if label and label not in self._positions else []
+        view = _view(post.get("view", OPEN), self.card.width)
+        return replace(self, choice=tuple(choice), view=view, unknown=tuple(unknown))
+
+    def refuse_unknown(self) -> None:
+        if self.unknown:
+            raise InvalidInput(
+                f"The file has no column '{cut(self.unknown[0])}'; choose one of its {len(self.labels):,}."
+            )
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {label: at for at, label in enumerate(self.labels)}
 
     @property
     def _start(self) -> int:
@@ -172,13 +191,6 @@ class MatchingForm:
 
     def _label(self, position: int | None) -> str:
         return "" if position is None else self.labels[position]
-
-    def _position(self, label: str) -> int | None:
-        if not label:
-            return None
-        if label not in self.labels:
-            raise InvalidInput(f"The file has no column '{cut(label)}'; choose one of its {len(self.labels):,}.")
-        return self.labels.index(label)
 
     def _words(self, label: str, position: int) -> str:
         """The name with its first values, which tell more than a name."""

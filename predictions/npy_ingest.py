@@ -83,9 +83,9 @@ class NpyIngest:
             self._column_major = set_aside(self)
 
     def _refuse_longer(self, header: Header) -> None:
-        beyond = self._arrived.size_bytes - header.starts_at - header.rows * header.row_bytes
-        if beyond > 0:
-            raise Unreadable(f"The NumPy file is damaged: {beyond:,} bytes or more follow the array.")
+        ends_at = header.starts_at + header.rows * header.row_bytes
+        if self._arrived.size_bytes > ends_at:
+            raise Unreadable(f"The NumPy file is damaged: the array ends at byte {ends_at:,}, and more bytes follow.")
 
     def _take(self, header: Header) -> None:
         if self._column_major is not None:

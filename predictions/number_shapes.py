@@ -15,8 +15,8 @@ Bools = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int32]
 Bytes = npt.NDArray[np.uint8]
 
-_LONGEST_SMALL = 38
-"""Fewer digits than this without an exponent never reach beyond a float32."""
+_LONGEST_SMALL = 28
+"""So many characters, an exponent below 10 among them, never reach beyond a float32."""
 _DIGIT, _EDGE, _SIGN, _POINT, _E, _WRONG, _STRANGE, _SIGN_OF_E, _FIRST_POINT = range(9)
 _KINDS = 9
 # What may follow what in a number, and whether digits must (1), must not (0) or may (both) stand between them.
@@ -59,8 +59,22 @@ def shapes_of(text: Bytes, delimiter: str, decimal: str) -> Shapes:
         is_last=text[ends] == ord("\n"),
         is_number=is_number,
         is_strange=_holding(_STRANGE, kind, edges),
-        may_be_large=_holding(_E, kind, edges) | (np.diff(ends, prepend=np.int32(-1)) > _LONGEST_SMALL),
+        may_be_large=_may_be_large(text, marks, kind, edges),
     )
+
+
+def _may_be_large(text: Bytes, marks: Positions, kind: Bytes, edges: Positions) -> Bools:
+    """By its length or its exponent. Means nothing of a cell that is no number."""
+    ends = marks[edges]
+    may_be: Bools = np.diff(ends, prepend=np.int32(-1)) > _LONGEST_SMALL
+    at = np.flatnonzero(kind == _E)
+    cells = _cells_at(edges, at)
+    after = text[marks[at] + 1]
+    begins = marks[at] + 1 + (after == ord("+"))
+    digits = ends[cells] - begins
+    is_small = (after == ord("-")) | (digits <= 1) | ((digits == 2) & (text[begins] == ord("0")))
+    may_be[cells[~is_small]] = True
+    return may_be
 
 
 def floats_of(text: Bytes, ends: Positions, chosen: npt.NDArray[np.int64], decimal: str) -> npt.NDArray[np.float32]:
@@ -95,7 +109,8 @@ def _wrong_steps(marks: Positions, kind: Bytes) -> Bools:
     before += has_digits
     before *= _KINDS
     before += refined
-    return _IS_WRONG[before]
+    is_wrong: Bools = _IS_WRONG[before]
+    return is_wrong
 
 
 def _holding(wanted: int, kind: Bytes, edges: Positions) -> Bools:

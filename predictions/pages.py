@@ -8,8 +8,9 @@ from typing import Any
 
 from django.conf import settings
 
-from predictions import model_cards, outcomes, progress, rest, result_files, result_rows, timeline, waiting, workers
+from predictions import model_cards, outcomes, progress, rest, result_rows, timeline, waiting, workers
 from predictions.errors import Refused, UnknownModel
+from predictions.job_files import files_context
 from predictions.job_list import JobList
 from predictions.model_cards import ModelCard
 from predictions.models import OPEN, Job, Kind, State
@@ -125,7 +126,5 @@ def _batch_context(job: Job) -> dict[str, Any]:
         "rows_news": f"{job.status}-{'some' if 'done' in states and result_rows.may_show(job) else 'none'}",
         "scored": job.done - job.rejected,
         "places": sorted(summary.get("places", []), key=lambda place: place.get("line") or 0),
-        "file_bytes": result_files.size_of(job) if result_rows.may_download(job) else None,
-        "rejected_bytes": result_files.rejected_size_of(job) if result_rows.may_download_rejected(job) else None,
         "result_lives_s": settings.RESULT_EXPIRES,
-    }
+    } | files_context(job)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,13 +15,13 @@ import pyarrow.parquet as pq
 from predictions.arrow_reading import checked, read
 from predictions.columns import MOST_COLUMNS, TakesColumns
 from predictions.errors import InvalidInput, Unreadable
+from predictions.parquet_pages import refuse_large_pages
 from predictions.parts import Plan, Put
 from predictions.table_columns import TableColumns, judge_schema
 from predictions.table_parts import Arrived, TableParts, add_batch, part_rows, set_aside
 
 MARK = b"PAR1"
 ENCRYPTED_MARK = b"PARE"
-MOST_GROUP_BYTES = 1 << 30
 MOST_FOOTER_BYTES = 1 << 24
 _PIECE_BYTES = 1 << 16
 _SMALLEST = 12
@@ -46,7 +47,7 @@ class ParquetIngest:
     def close(self) -> Plan:
         with self._file:
             self._refuse_other_files()
-            with read(_FILE, self._opened) as file:
+            with self._opened() as file:
                 return self._plan(file)
 
     def _refuse_other_files(self) -> None:
@@ -64,32 +65,36 @@ class ParquetIngest:
                 f"The Parquet file's footer has {footer_bytes:,} bytes; at most {MOST_FOOTER_BYTES:,} are read."
             )
 
-    def _opened(self) -> pq.ParquetFile:
+    def _opened(self, **more: Any) -> pq.ParquetFile:
         """buffer_size: a column is read piece by piece, not a row group at once."""
         limits = {"thrift_string_size_limit": MOST_FOOTER_BYTES, "thrift_container_size_limit": 1_000_000}
-        return pq.ParquetFile(self._file, pre_buffer=False, buffer_size=_PIECE_BYTES, **limits)
+        return read(
+            _FILE, lambda: pq.ParquetFile(self._file, pre_buffer=False, buffer_size=_PIECE_BYTES, **limits, **more)
+        )
 
     def _plan(self, file: pq.ParquetFile) -> Plan:
-        _refuse_large(file.metadata)
+        _refuse_many_columns(file.metadata)
         self._parts.refuse_more_than_fits(file.metadata.num_rows)
         schema = read(_FILE, lambda: file.schema_arrow)
         columns = judge_schema(schema, self._card, self._mapping)
-        names = None if len(columns.read) == len(schema) else [schema.names[at] for at in columns.read]
+        names = [schema.names[at] for at in columns.read]
+        refuse_large_pages(self._file, file.metadata, names)
+        # Ids may repeat one long text a million times in few bytes: they stay in their dictionary until they are checked.
+        ids = [] if columns.id_position is None else [schema.names[columns.id_position]]
+        with self._opened(metadata=file.metadata, read_dictionary=ids) as again:
+            self._take(again, columns, schema, names if len(names) < len(schema) else None)
+        return self._parts.plan(self._arrived.size_bytes, list(columns.notes))
+
+    def _take(self, file: pq.ParquetFile, columns: TableColumns, schema: pa.Schema, names: list[str] | None) -> None:
+        """names: None where all columns are read."""
         for batch in _batches(file, names, part_rows(self._card.width)):
             read_as = columns if names is None else _as_read(columns, schema, batch.schema)
             add_batch(self._parts, batch, read_as, self._arrived.size_bytes)
-        return self._parts.plan(self._arrived.size_bytes, list(columns.notes))
 
 
-def _refuse_large(metadata: pq.FileMetaData) -> None:
+def _refuse_many_columns(metadata: pq.FileMetaData) -> None:
     if metadata.num_columns > MOST_COLUMNS:
         raise InvalidInput(f"The table has {metadata.num_columns:,} columns; at most {MOST_COLUMNS:,} are read.")
-    largest = max((metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), default=0)
-    if largest > MOST_GROUP_BYTES:
-        raise InvalidInput(
-            f"A row group of the Parquet file has {largest:,} bytes unpacked; at most {MOST_GROUP_BYTES:,} are read. "
-            "Write smaller ones, with pyarrow row_group_size=100000."
-        )
 
 
 def _batches(file: pq.ParquetFile, names: list[str] | None, rows: int) -> Iterator[pa.RecordBatch]:

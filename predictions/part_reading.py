@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from predictions import tables
-from predictions import tables
 from predictions.csv_reading import Block, blocks, read_block
 from predictions.parts import Plan
 
@@ -26,14 +25,7 @@ def read_part(
     """The blocks of a part from `start`, where the row `first_row` stands on the line `first_line`; each read when asked for."""
     if plan.format == "table":
         return _read_table(data, features, start, first_row)
-    if plan.format == "table":
-        return _read_table(data, features, start, first_row)
     return _read_csv(data, plan, features, start, first_row, first_line)
-
-
-def _read_table(data: bytes, features: Sequence[str], start: int, first_row: int) -> Iterator[Read]:
-    """A table's rows are its lines."""
-    return (Read(block, rows, rows, end) for block, rows, end in tables.read_part(data, features, start, first_row))
 
 
 def _read_table(data: bytes, features: Sequence[str], start: int, first_row: int) -> Iterator[Read]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from typing import Any
 
 from predictions.columns import Columns
@@ -59,22 +60,24 @@ class Parts:
         self._put = put
         self._part_bytes = part_bytes
         self._line = first_line
-        self._waiting = bytearray()
+        self._waiting = BytesIO()
 
     def add(self, lines: bytes) -> None:
-        self._waiting += lines
-        while len(self._waiting) >= self._part_bytes:
-            self._cut(self._waiting.find(b"\n", self._part_bytes - 1) + 1 or len(self._waiting))
+        start = 0
+        while len(lines) - start >= (lacking := self._part_bytes - self._waiting.tell()):
+            end = lines.find(b"\n", start + lacking - 1) + 1 or len(lines)
+            self._waiting.write(lines[start:end])
+            self._cut()
+            start = end
+        self._waiting.write(lines[start:])
 
     def finish(self) -> list[Part]:
-        if self._waiting:
-            self._cut(len(self._waiting))
+        if self._waiting.tell():
+            self._cut()
         return self.made
 
-    def _cut(self, end: int) -> None:
-        with memoryview(self._waiting) as waiting:
-            data = waiting[:end].tobytes()
-        del self._waiting[:end]
+    def _cut(self) -> None:
+        data, self._waiting = self._waiting.getvalue(), BytesIO()  # the value is no copy
         rows, lines = rows_and_lines(data)
         if rows:
             part = Part(len(self.made), self.rows + 1, self._line, rows, lines, len(data))

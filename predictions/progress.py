@@ -11,12 +11,14 @@ from predictions.models import Chunk, Job, State, utc_now
 from predictions.turns import HISTOGRAM_BINS
 
 CELLS = 120
+FORGOTTEN_S = 20.0
+"""A job that has waited so long for its turn is told by all its time again."""
 LEAST_FINISHED_FIRST = [Chunk.State.QUEUED, Chunk.State.RESERVED, Chunk.State.RUNNING, Chunk.State.DONE]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """rows_per_s, left_s: None while nothing is known yet."""
+    """rows_per_s: of the last seconds while it runs, of all its time once it has ended. None while nothing is known yet."""
 
     done: int
     total: int
@@ -57,13 +59,22 @@ class Cell:
 
 
 def progress(job: Job) -> Progress:
-    rows_per_s = left_s = None
-    if job.started and job.done:
-        ran_s = ((job.finished or utc_now()) - job.started).total_seconds()
-        rows_per_s = job.done / ran_s if ran_s > 0 else None
+    rows_per_s, left_s = _rows_per_s(job), None
     if rows_per_s and job.state == State.RUNNING and not job.revoke_requested:
         left_s = (job.total - job.done) / rows_per_s
     return Progress(job.done, job.total, rows_per_s, left_s)
+
+
+def _rows_per_s(job: Job) -> float | None:
+    if not job.started or not job.done:
+        return None
+    ends = job.finished or utc_now()
+    begun_s, rows = job.started.timestamp(), job.done
+    for at_s, done in (job.summary or {}).get("lately", [])[:1]:
+        if job.state == State.RUNNING and done < job.done and ends.timestamp() - at_s < FORGOTTEN_S:
+            begun_s, rows = at_s, job.done - done
+    took_s = ends.timestamp() - begun_s
+    return rows / took_s if took_s > 0 else None
 
 
 def shares(summary: dict[str, Any], labels: Sequence[str]) -> list[Share]:

@@ -20,7 +20,9 @@ from predictions.columns import Columns
 SOURCE = Path(__file__).with_suffix(".c")
 SKIPPED, ID, LINE = -1, -2, -1
 DOUBTS_A_ROW = 2
-"""Where there are more, the file is no plain one and the exact reader takes the block."""
+MOST_DOUBTS = 20_000
+NARROW_ROWS = 1_000
+"""Of doubts, or of rows with too few cells. Where there are more, the exact reader takes the block, in less memory."""
 
 DOUBT = np.dtype([("row", "<i8"), ("feature", "<i8"), ("begin", "<i8"), ("end", "<i8")])
 _Address = ctypes.c_void_p
@@ -80,13 +82,13 @@ def read_rows(data: bytes, columns: Columns) -> QuickRows | None:
     if library is None:
         return None
     data = data if data.endswith(b"\n") else data + b"\n"
-    most = data.count(b"\n")
+    most = min(data.count(b"\n"), len(data) // columns.width_in_file + NARROW_ROWS)
     width = len(columns.positions)
     has_ids = columns.id_position is not None
     x = np.empty((most, width), np.float32)
     lines = np.empty(most, np.int64)
-    ids = np.empty((most if has_ids else 0, 2), np.int64)
-    doubts = np.empty(most * DOUBTS_A_ROW, DOUBT)
+    ids = np.zeros((most if has_ids else 0, 2), np.int64)  # a doubtful line may have none
+    doubts = np.empty(min(most * DOUBTS_A_ROW, MOST_DOUBTS), DOUBT)
     feature_of = _features_by_column(columns)
     sizes = columns.width_in_file, width, most, len(doubts)
     shape = _Shape(*sizes, feature_of.ctypes.data, ord(columns.delimiter), ord(columns.decimal))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -19,7 +21,8 @@ from predictions.models import Upload
 
 P = ParamSpec("P")
 T = TypeVar("T")
-RESERVED_BYTES = 64 << 20  # of a body that does not say its size, room is asked for in such steps
+_threads = ThreadPoolExecutor(2, thread_name_prefix="upload")  # each keeps the memory that it worked with
+RESERVED_BYTES = 16 << 20  # of a body that does not say its size, room is asked for in such steps
 
 
 async def receive(
@@ -68,7 +71,7 @@ def _refuse_another_model(arriving: Arriving, card: ModelCard) -> None:
 
 async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """In a thread, and waited for also where the request is cancelled: nothing is written after it was withdrawn."""
-    working = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    working = asyncio.get_running_loop().run_in_executor(_threads, partial(work, *args, **kwargs))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from predictions.columns import DECIMAL_COMMA, Columns, TakesColumns, UnclosedQuote, cells_of
-from predictions.csv_reading import read_block
-from predictions.errors import SHOWN
-from predictions.ingest import JUDGED_ROWS, JUDGED_WHOLE_BYTES
+from predictions.csv_reading import blocks
+from predictions.errors import InvalidInput
+from predictions.first_rows import JUDGED_WHOLE_BYTES, FirstRows
 from predictions.numbers_in_text import fault_of_text
 from predictions.parts import Plan
 
 
 def judge_anew(plan: Plan, card: TakesColumns, parts: Iterable[bytes]) -> Plan:
-    """The plan with its decimal sign and the places of its bad cells decided by its columns. parts: read only as needed."""
-    judged, judged_all = _judged(plan, parts)
-    columns = plan.columns.with_decimal(_decimal(judged, plan.columns))
+    """The plan with its decimal sign and the places of its bad cells decided by its columns. parts: read only as needed.
+
+    Raises InvalidInput where most of the first rows are bad so.
+    """
+    first = FirstRows(card.features, plan.parts[0].first_line)
+    text, is_enough = _fill(first, plan, parts)
+    columns = plan.columns.with_decimal(_decimal(text, plan.columns))
+    judged = first.judged(columns, plan.size_bytes)
+    if is_enough and judged.bad_rows * 2 > judged.rows:
+        sentence = (
+            f"{judged.bad_rows:,} of the first {judged.rows:,} rows cannot be read so, more than half. Choose others."
+        )
+        raise InvalidInput(sentence, judged.places, len(judged.bad))
     others = [note for note in plan.notes if note != DECIMAL_COMMA]
-    bad = read_block(judged, columns, card.features, plan.parts[0].first_line, 1).bad
     return replace(
         plan,
         columns=columns,
         notes=[*others, DECIMAL_COMMA] if columns.decimal == "," else others,
-        places=[cell.as_place() for cell in bad[:SHOWN]],
-        bad_rows=len({cell.row for cell in bad}),
-        bad_cells=len(bad),
-        truncated_judgement=not judged_all,
+        places=judged.places,
+        bad_rows=judged.bad_rows,
+        bad_cells=len(judged.bad),
+        truncated_judgement=not judged.is_all,
     )
 
 
-def _judged(plan: Plan, parts: Iterable[bytes]) -> tuple[bytes, bool]:
-    """The whole file where it is small, else its first rows; and whether that is all."""
-    if plan.size_bytes <= JUDGED_WHOLE_BYTES:
-        return b"".join(parts), True
-    lines = next(iter(parts)).split(b"\n")
-    rows = [at for at, line in enumerate(lines, start=1) if line.strip(b" ")]
-    last = rows[:JUDGED_ROWS][-1]
-    return b"\n".join(lines[:last]) + b"\n", len(plan.parts) == 1 and len(rows) <= JUDGED_ROWS
+def _fill(first: FirstRows, plan: Plan, parts: Iterable[bytes]) -> tuple[bytes, bool]:
+    """What was read to judge it by, and whether those are as many rows as a large file is judged by."""
+    text = bytearray()
+    is_enough = False
+    for block, _, _ in chain.from_iterable(map(blocks, parts)):
+        had_enough, is_enough = is_enough, first.keep(block, plan.size_bytes) or is_enough
+        text += block
+        if had_enough and plan.size_bytes > JUDGED_WHOLE_BYTES:
+            break
+    return bytes(text), is_enough
 
 
 def _decimal(data: bytes, columns: Columns) -> str:

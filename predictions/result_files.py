@@ -74,13 +74,9 @@ def columns_of(job: Job) -> list[str]:
     return ["row", *(["id"] if has_id else []), "class", "label", "confidence"]
 
 
-def size_of(job: Job) -> int:
-    """Bytes of the result."""
-    return len(header(job)) + _sum_of(job, "result_bytes")
-
-
-def rejected_size_of(job: Job) -> int:
-    return len(REJECTED_HEADER) + _sum_of(job, "rejected_bytes")
+def size_so_far(job: Job) -> int:
+    """Bytes of the rows that are finished."""
+    return int(_done(job).aggregate(all=Sum("result_bytes"))["all"] or 0)
 
 
 def file_name(job: Job, word: str, ending: str = "csv") -> str:
@@ -104,10 +100,6 @@ def _demand_kept(job: Job, what: str, partial: bool = False) -> None:
 
 def _done(job: Job) -> QuerySet[Chunk]:
     return Chunk.objects.filter(job_id=job.pk, result_attempt__isnull=False)
-
-
-def _sum_of(job: Job, sizes: str) -> int:
-    return int(_done(job).aggregate(all=Sum(sizes))["all"] or 0)
 
 
 def _download(

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictions.columns import MOST_COLUMNS, TakesColumns, judge_names
+from predictions.columns import MOST_COLUMNS, TakesColumns
 from predictions.errors import InvalidInput
+from predictions.first_line import judge_names
 from predictions.numbers_in_text import cut
 from predictions.tables import Rows
 
@@ -177,13 +178,21 @@ def _decimals(cells: pa.Array) -> npt.NDArray[Any]:
 
 
 def _ids(column: pa.Array, first_row: int) -> pa.Array:
-    try:
-        texts = column.cast(pa.string()).fill_null("")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InvalidInput(f"The ids are {cut(str(column.type))}, which cannot be kept as text.") from None
-    _refuse_ids(pc.greater(pc.binary_length(texts), LONGEST_ID), first_row, f"is longer than {LONGEST_ID:,} bytes")
+    """A view or a dictionary may be a long text a million times: texts are made only of what is known to be short."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        raise InvalidInput(f"The ids are {cut(str(kind))}; text and integers are kept.")
+    if not pa.types.is_integer(kind):
+        _refuse_ids(_is_long(column), first_row, f"is longer than {LONGEST_ID:,} bytes")
+    texts = column.cast(pa.string()).fill_null("")
     _refuse_ids(pc.match_substring_regex(texts, _LINE_BREAK), first_row, "holds a line break or a NUL character")
     return texts
+
+
+def _is_long(texts: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(texts.type):
+        return _is_long(texts.dictionary).take(texts.indices).fill_null(False)
+    return pc.greater(pc.binary_length(texts), LONGEST_ID).fill_null(False)
 
 
 def _refuse_ids(faulty: pa.Array, first_row: int, fault: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -14,7 +15,7 @@ from django.conf import settings
 from predictions.bad_cells import BadCell
 from predictions.columns import Columns, TakesColumns
 from predictions.errors import SHOWN, InvalidInput, Place, TooLarge
-from predictions.ingest import JUDGED_ROWS, JUDGED_WHOLE_BYTES, PREVIEW_ROWS
+from predictions.first_rows import JUDGED_ROWS, JUDGED_WHOLE_BYTES, PREVIEW_ROWS
 from predictions.parts import Part, Plan, Put
 from predictions.table_columns import TableColumns, rows_of
 from predictions.tables import Bools, Rows, bad_cells, write_part
@@ -41,13 +42,18 @@ class Arrived:
 def set_aside(owner: object) -> IO[bytes]:
     """A file on the disk of the data folder, for as long as its owner lives. Without a name: a killed web leaves nothing."""
     file = tempfile.TemporaryFile(dir=settings.DATA_DIR)  # noqa: SIM115  it is closed with its owner
-    weakref.finalize(owner, file.close)
+    weakref.finalize(owner, _close, file)
     return file
 
 
 def part_rows(width: int) -> int:
     """About 4 MB of float32; the cuts depend on nothing else."""
     return max(1, PART_BYTES // (4 * width))
+
+
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what was not yet written on a full disk is thrown away here
+        file.close()
 
 
 class TableParts:
@@ -172,8 +178,8 @@ class _Tally:
     def refuse_mostly_bad(self) -> None:
         if 2 * self.bad_rows > self.rows:
             raise InvalidInput(
-                f"{self.bad_rows:,} of the first {self.rows:,} rows cannot be read, so the rest was not looked at. "
-                "Is it the right file for this model?",
+                f"{self.bad_rows:,} of the first {self.rows:,} rows cannot be read, more than half; nothing was "
+                "stored. Is it the right table for this model?",
                 self.places,
                 self.bad_cells,
             )

@@ -35,7 +35,7 @@ class UploadDoor:
             await arriving.read_head()
         except ClientLeft:
             return
-        body = urlencode(arriving.fields).encode()
+        body = urlencode(arriving.fields_before).encode()
         await self._app(_with_fields(scope, arriving, body), _of_django(body, arriving), send)
 
 

@@ -9,12 +9,10 @@ from django.db import transaction
 from predictions import files, matching, upload_limits
 from predictions.errors import InvalidInput
 from predictions.incoming import Incoming, kept_parts
-from predictions.ingest import ingest_rows
-from predictions.intakes import FORMATS
+from predictions.json_rows import ingest_rows
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
 from predictions.parts import Plan
-from predictions.table_kinds import CSV
 
 
 def begin(
@@ -45,10 +43,10 @@ def complete(upload: Upload, plan: Plan, sha256: str, size_bytes: int) -> Upload
 
 
 def receive_rows(owner: Any, rows: list[list[float]], card: ModelCard) -> Upload:
-    """Rows of a JSON body, already judged, become parts of the same kind."""
+    """Rows of a JSON body, already judged, become a table."""
     upload = Upload.objects.create(owner=owner, model=card.ref)
     try:
-        plan = ingest_rows(rows, card, kept_parts(upload, FORMATS[CSV]))
+        plan = ingest_rows(rows, card, kept_parts(upload, "table"))
         upload_limits.reserve(upload, plan.size_bytes)
         return complete(upload, plan, "", plan.size_bytes)
     except BaseException:

@@ -32,5 +32,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/rest/", retries.run_rest, name="job_rest"),
     path("jobs/<uuid:job_id>/rows/", results.rows, name="job_result_rows"),
     path("jobs/<uuid:job_id>/result.csv", results.result, name="job_result"),
+    path("jobs/<uuid:job_id>/result.parquet", results.parquet, name="job_parquet"),
+    path("jobs/<uuid:job_id>/parquet/", results.make_parquet, name="job_export"),
     path("jobs/<uuid:job_id>/rejected.csv", results.rejected, name="job_rejected"),
 ]

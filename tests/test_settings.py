@@ -12,8 +12,8 @@ import pytest
 
 from tests.processes import ROOT
 
-KNOWN = re.compile(r"^#?([A-Z_]+)=", re.MULTILINE)
-READ = re.compile(r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked)\(\s*"([A-Z_]+)\"""")
+KNOWN = re.compile(r"^#?([A-Z0-9_]+)=", re.MULTILINE)
+READ = re.compile(r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint)\(\s*"([A-Z0-9_]+)\"""")
 
 
 def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +43,9 @@ def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProce
         ("RATE_LIMIT", "many"),
         ("ALLOWED_HOSTS", "http://dashboard.example.com"),
         ("DATA_DIR", "/proc/nowhere"),
+        ("FILES_S3_BUCKET", "s3://predictions"),
+        ("FILES_S3_PREFIX", "../others"),
+        ("FILES_S3_ENDPOINT", "s3.example.com"),
         ("MODEL_DIR", "/proc/nowhere"),
     ],
 )
@@ -96,6 +99,19 @@ def test_a_bad_value_is_said_by_the_command_line_in_one_line(tmp_path: Path) -> 
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("PORT='eighty' cannot be used: give ")
+
+
+def test_a_place_within_no_bucket_is_named(tmp_path: Path) -> None:
+    done = loaded(tmp_path, "settings.PORT", FILES_S3_PREFIX="live")
+    assert "FILES_S3_PREFIX='live' cannot be used: FILES_S3_BUCKET names no bucket." in done.stderr
+
+
+def test_files_lie_in_the_data_folder_or_in_a_bucket(tmp_path: Path) -> None:
+    look = "settings.STORAGES['default']['OPTIONS']"
+    assert str(tmp_path / "files") in loaded(tmp_path, look).stdout
+    given = {"FILES_S3_BUCKET": "predictions", "FILES_S3_PREFIX": "live/", "FILES_S3_ENDPOINT": "http://127.0.0.1:9000"}
+    named = {"bucket_name": "predictions", "location": "live", "endpoint_url": "http://127.0.0.1:9000"}
+    assert loaded(tmp_path, look, **given).stdout.strip() == str(named)
 
 
 def test_https_settings_are_off_on_loopback_and_on_elsewhere(tmp_path: Path) -> None:

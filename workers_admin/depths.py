@@ -1,6 +1,6 @@
 """How deep each queue is: what Redis holds, what the database expects there, and where the two disagree.
 
-The unit is what a message is sent for: a job on `realtime`, a part that is due on `batch`. For each queue
+The unit is what a message is sent for: a job on `realtime`, a part that is due on `batch`, a file to make on `default`. For each queue
 database_queued = waiting + unacked + unpublished + missing - stale - running.
 """
 
@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import redis
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 
 from predictions import broker, workers
-from predictions.models import OPEN, Chunk, Job, Kind, State, utc_now
-from predictions.queues import QUEUES
+from predictions.models import OPEN, Chunk, Export, Job, Kind, State, utc_now
+from predictions.queues import DEFAULT, QUEUES
 from workers_admin.messages import About, Held, held
 
 # Above this many, messages are counted and not told apart: of missing and stale only the excess is seen then.
@@ -146,6 +146,7 @@ def _rows(queue: str) -> Rows:
         for found, waits, runs in (
             (jobs, State.QUEUED, State.RUNNING),
             (chunks, Chunk.State.RESERVED, Chunk.State.RUNNING),
+            (_exports(queue), Export.State.QUEUED, Export.State.RUNNING),
         )
     ]
     return Rows(**{name: sum(count[name] for count in counts) for name in ("queued", "unsent", "running")})
@@ -165,7 +166,15 @@ def _expected(queue: str) -> Expected:
     ).iterator():
         is_running = state == Chunk.State.RUNNING
         _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
+    exports = _exports(queue).filter(state__in=[Export.State.QUEUED, Export.State.RUNNING])
+    for job_id, pk, attempt, state, publish_at in exports.values_list("job_id", "pk", "attempt", "state", "publish_at"):
+        is_running = state == Export.State.RUNNING
+        _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
     return expected
+
+
+def _exports(queue: str) -> QuerySet[Export]:
+    return Export.objects.all() if queue == DEFAULT else Export.objects.none()
 
 
 def _add(expected: Expected, about: About, is_running: bool, publish_at: float | None) -> None:
@@ -204,5 +213,6 @@ def _consumers(queue: str) -> int:
 
 
 def _oldest_wait_s(queue: str) -> float | None:
-    oldest = Job.objects.filter(queue=queue, state=State.QUEUED).aggregate(oldest=Min("created"))["oldest"]
+    jobs, exports = Job.objects.filter(queue=queue, state=State.QUEUED), _exports(queue).filter(state=Export.State.QUEUED)
+    oldest = (exports if queue == DEFAULT else jobs).aggregate(oldest=Min("created"))["oldest"]
     return None if oldest is None else round(max(0.0, (utc_now() - oldest).total_seconds()), 3)

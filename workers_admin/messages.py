@@ -16,7 +16,7 @@ from predictions.queues import BANDS, band_key
 
 @dataclass(frozen=True)
 class About:
-    """What a message is for. chunk_id and attempt: of a batch's part; unknown: no message of ours."""
+    """What a message is for. chunk_id and attempt: of a batch's part, or of a file to make; unknown: no message of ours."""
 
     job_id: UUID | None = None
     chunk_id: int | None = None
@@ -63,7 +63,7 @@ def _about(message: dict[str, Any]) -> About:
         headers = message["headers"]
         if headers["task"] == dispatch.PREDICT:
             return About(UUID(headers["id"]))
-        if headers["task"] == dispatch.SCORE_CHUNK:
+        if headers["task"] in {dispatch.SCORE_CHUNK, dispatch.EXPORT}:
             job_id, chunk_id, attempt, *_ = orjson.loads(base64.b64decode(message["body"]))[0]
             return About(UUID(job_id), int(chunk_id), int(attempt))
     except (KeyError, ValueError, TypeError, IndexError):

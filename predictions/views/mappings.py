@@ -29,6 +29,7 @@ def choose_columns(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         return refused(request, refusal, "csv")
     try:
         form = form.with_posted(request.POST)
+        form.refuse_unknown()
         return _answered(request, draft, card, _done(request, draft, card, form))
     except Refused as refusal:
         return _answered(request, draft, card, form, refusal)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from predictions import downloads, pages, result_files
+from predictions import downloads, exports, pages, result_files
 from predictions.errors import Refused
-from predictions.models import Job, Kind
+from predictions.models import Export, Job, Kind
+from predictions.views.answers import is_script
 from predictions.views.job import job_or_404
 from predictions.views.signed_in import signed_in
 
@@ -46,6 +47,37 @@ def rejected(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     except Refused as refused:
         return _refused(request, job, refused)
     return downloads.answer(request, result_files.rejected(job))
+
+
+@require_safe
+@signed_in
+def parquet(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """The file that was made before."""
+    job = _batch_or_404(request, job_id)
+    try:
+        result_files.demand_result(job)
+    except Refused as refused:
+        return _refused(request, job, refused)
+    export = exports.export_of(job)
+    if export is None or export.state != Export.State.DONE:
+        raise Http404
+    return downloads.answer(request, exports.download(job, export))
+
+
+@require_POST
+@signed_in
+def make_parquet(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Has the file made; the page shows how it goes and then the link."""
+    job, problem = _batch_or_404(request, job_id), None
+    try:
+        result_files.demand_result(job)
+        exports.ask(job)
+    except Refused as refused:
+        problem = refused
+    if not is_script(request):
+        return _refused(request, job, problem) if problem else redirect(job)
+    context = pages.job_context(job_or_404(request, job_id), request.user, problem)
+    return render(request, "predictions/_job.html", context, status=problem.status if problem else 200)
 
 
 def _batch_or_404(request: HttpRequest, job_id: UUID) -> Job:

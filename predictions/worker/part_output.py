@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from predictions import files
+from predictions.csv_cells import harmless
 from predictions.csv_reading import Block
 from predictions.errors import SHOWN
 from predictions.leases import ChunkClaim
@@ -17,8 +18,6 @@ from predictions.turns import HISTOGRAM_BINS, Scored
 from predictions.worker.insisting import insist_on_storage
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import Scores, format_lines, score_rows
-
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PartOutput:
@@ -58,15 +57,13 @@ class PartOutput:
         scored.histogram = [old + int(new) for old, new in zip(scored.histogram, bins, strict=True)]
 
     def _reject(self, block: Block) -> None:
-        """line,row,column,value,reason; a value that a spreadsheet would run gets an apostrophe."""
+        """line,row,column,value,reason; in none is a cell that a spreadsheet would run."""
         rows = set()
         for cell in block.bad:
             rows.add(cell.row)
-            self._rejected_rows.writerow((cell.line, cell.row, cell.column or "", _harmless(cell.value), cell.reason))
+            self._rejected_rows.writerow(
+                (cell.line, cell.row, *map(harmless, (cell.column or "", cell.value, cell.reason)))
+            )
             if len(self.scored.places) < SHOWN:
                 self.scored.places.append(cell.as_place())
         self.scored.rejected += len(rows)
-
-
-def _harmless(value: str) -> str:
-    return f"'{value}" if value.startswith(FORMULAS) else value

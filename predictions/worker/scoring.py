@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predictions.csv_cells import FORMULA, INNER_FORMULA, NUMBER
 from predictions.model_cards import ModelCard
 
 TOP = 5
@@ -20,6 +21,7 @@ STEPS = 10_000
 """Confidences are told in ten-thousandths: a float32 times 10,000 is exact in float64, so rint is round(x, 4)."""
 PASS_ROWS = 256
 """Rows in each forward pass of a batch: fewer cost more a row, more would make a small file wait."""
+_SPECIAL = FORMULA + r'|[",\n\r;\t]'
 CONFIDENCES = pa.array([f"{step / STEPS:.4f}" for step in range(STEPS + 1)])
 
 Floats = npt.NDArray[np.float32]
@@ -137,8 +139,11 @@ def _strings(ids: Sequence[str] | pa.Array) -> pa.Array:
 
 def _safe_cells(cells: pa.Array) -> pa.Array:
     """Cells as CSV writes them; what a spreadsheet would run as a formula gets an apostrophe, unless it is a number."""
-    number = pc.match_substring_regex(cells, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
-    formula = pc.and_not(pc.match_substring_regex(cells, r"^[=+\-@\t\r]"), number)
+    if not pc.any(pc.match_substring_regex(cells, _SPECIAL)).as_py():  # as nearly always
+        return cells
+    number = pc.match_substring_regex(cells, f"^{NUMBER}$")
+    formula = pc.and_not(pc.match_substring_regex(cells, FORMULA), number)
+    cells = pc.replace_substring_regex(cells, INNER_FORMULA, r"\1'\2")
     cells = pc.if_else(formula, pc.binary_join_element_wise("'", cells, ""), cells)
     quoted = pc.binary_join_element_wise('"', pc.replace_substring(cells, '"', '""'), '"', "")
     return pc.if_else(pc.match_substring_regex(cells, r'[",\n\r]'), quoted, cells)

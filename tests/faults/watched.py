@@ -105,10 +105,14 @@ def watch_finish(finish: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def watch_chunk(finish_chunk: Callable[..., Any]) -> Callable[..., Any]:
+    """The next chunk may come with it."""
+
     @wraps(finish_chunk)
-    def watched(claim: Any, *given: Any) -> Any:
-        state = finish_chunk(claim, *given)
+    def watched(claim: Any, scored: Any, turn: Any = None) -> Any:
+        state = finish_chunk(claim, scored, turn)
         executions.write("refused" if state is None else "accepted", claim.job.pk, claim.chunk.number, claim.attempt)
+        if turn and turn.claim:
+            executions.write("claimed", claim.job.pk, turn.claim.chunk.number, turn.claim.attempt)
         return state
 
     return watched

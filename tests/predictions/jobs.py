@@ -39,7 +39,7 @@ def random_csv(card: ModelCard, rows: int, seed: int = 0) -> bytes:
 
 
 def submit_random(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wishes: Any) -> Job:
-    upload = uploading.receive(owner, "random.csv", [random_csv(card, rows)], card)
+    upload = receive(owner, "random.csv", [random_csv(card, rows)], card)
     split(upload, parts)
     return submission.submit_batch(owner, upload, Wishes(**wishes))[0]
 

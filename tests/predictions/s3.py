@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import pytest
 from moto.server import ThreadedMotoServer
 
 KEYS = {"AWS_ACCESS_KEY_ID": "of-a-test", "AWS_SECRET_ACCESS_KEY": "of-a-test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -25,6 +26,18 @@ def s3_server() -> Iterator[str]:
         yield address
     finally:
         server.stop()
+
+
+@contextmanager
+def kept_in_bucket(patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """For processes that are started meanwhile."""
+    for name, value in KEYS.items():
+        patch.setenv(name, value)
+    with s3_server() as address:
+        patch.setenv("FILES_S3_BUCKET", BUCKET)
+        patch.setenv("FILES_S3_PREFIX", "live")
+        patch.setenv("FILES_S3_ENDPOINT", address)
+        yield address
 
 
 def client(address: str) -> Any:

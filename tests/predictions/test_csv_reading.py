@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predictions.bad_cells import BadCell
 from predictions.columns import Columns
 from predictions.csv_reading import _read_exactly, _read_quickly, blocks, read_block
 from predictions.line_ends import rows_in
+from predictions.number_shapes import shapes_of
+from predictions.numbers_in_text import PATTERN
 
 FEATURES = ("a", "b", "c")
 PLAIN = Columns(",", 3, (0, 1, 2))
@@ -164,6 +169,25 @@ def test_blocks_cut_at_line_ends_and_count_true(lines: list[str], size: int) -> 
     assert [
         (block.count(b"\n"), len([line for line in block.split(b"\n") if line.strip()])) for block, _, _ in cut
     ] == [(in_block, rows) for _, in_block, rows in cut]
+
+
+def test_a_million_bad_cells_take_little_room_until_they_are_asked_for() -> None:
+    data = b"x,y,z\n" * 170_000
+    tracemalloc.start()
+    try:
+        bad = read_block(data, PLAIN, FEATURES, 1, 1).bad
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(bad) == 510_000 and held < 16_000_000
+    assert bad[-1] == BadCell(170_000, 170_000, "c", "z", "'z' is not a number") == list(bad[-2:])[1]
+
+
+@given(st.lists(st.text(alphabet="01.,eE+-x é", max_size=7), min_size=1), st.sampled_from(",."))
+def test_numbers_are_told_from_other_texts_as_the_pattern_tells_them(texts: list[str], decimal: str) -> None:
+    shapes = shapes_of(np.frombuffer(("\n".join(texts) + "\n").encode(), np.uint8), "\n", decimal)
+    plain = [text.replace(".", "?").replace(decimal, ".") if decimal == "," else text for text in texts]
+    assert shapes.is_number.tolist() == [re.fullmatch(PATTERN, text) is not None for text in plain]
 
 
 def test_a_signal_to_end_does_not_break_off_a_read() -> None:

@@ -53,7 +53,9 @@ def test_the_whole_file_comes_with_its_length_digest_and_marks(file: Download) -
     answer, body = ask(file)
     assert (answer.status_code, body) == (200, WHOLE)
     digest = base64.b64encode(sha256(WHOLE).digest()).decode()
-    assert {name: answer[name] for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges", "Repr-Digest")} == {
+    assert {
+        name: answer[name] for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges", "Repr-Digest")
+    } == {
         "Content-Length": str(len(WHOLE)),
         "ETag": '"abc"',
         "Last-Modified": "Mon, 04 May 2026 12:30:15 GMT",

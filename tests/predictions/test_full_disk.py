@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import resource
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
@@ -24,6 +27,7 @@ from predictions.worker import insisting, part
 from predictions.worker.runtime import models
 from tests.predictions.calling import Caller, detail, upload_from
 from tests.predictions.jobs import claimed_chunk, csv_of, now, submit_rows
+from tests.predictions.tables import parquet_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCRIPT = {"HX-Request": "true"}
@@ -63,7 +67,7 @@ def test_a_write_that_fails_leaves_no_half_of_a_file() -> None:
     assert kept_files() == before
 
 
-class HalfOfIt(ContentFile[bytes]):
+class HalfOfIt(ContentFile):  # type: ignore[type-arg]  # no subscript at run time
     """Its second half finds no room."""
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -93,6 +97,17 @@ def test_a_file_sent_to_the_api_is_answered_503_and_nothing_is_left(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert detail(answer) == "The storage cannot take this now. Try again in 5 s."
     assert kept_files() == before and not Upload.objects.exists() and not Job.objects.exists()
+
+
+@pytest.mark.parametrize("rows", [10, 3_000])
+def test_a_table_that_finds_no_room_to_be_set_aside_is_answered_503(
+    caller: Caller, digits: ModelCard, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    table = pa.table({name: np.random.default_rng(0).random(rows) for name in digits.features})
+    answer = caller.post("/batch-predict", parquet_of(table), "application/vnd.apache.parquet")
+    assert (answer.status_code, detail(answer)) == (503, "The storage cannot take this now. Try again in 5 s.")
+    assert not Upload.objects.exists() and not Job.objects.exists()
 
 
 def test_a_file_dropped_on_the_page_is_answered_with_the_sentence(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from predictions.csv_reading import blocks, read_block
 from predictions.errors import InvalidInput, Refused, TooLarge, Unreadable, UnsupportedType
-from predictions.ingest import Ingest, Plan, ingest_rows
+from predictions.ingest import Ingest, Plan
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,60 @@ def test_of_a_large_file_the_first_thousand_rows_are_judged() -> None:
     assert (plan.bad_rows, plan.places[0]["row"], plan.truncated_judgement) == (1, 1_000, True)
 
 
+def a_file(rows: int, bad: int, of: int = 1_000) -> str:
+    """Of its first rows so many are bad, spread among the good ones."""
+    lines = ["1,x,3" if row < of and (row * bad) % of < bad else "1,2,3" for row in range(rows)]
+    return "a,b,c\n" + "\n".join(lines) + "\n"
+
+
+def test_a_file_is_refused_early_where_more_than_half_of_its_first_thousand_rows_are_bad() -> None:
+    parts: dict[int, bytes] = {}
+    ingest = Ingest(MODEL, parts.__setitem__, 1 << 31)
+    with pytest.raises(InvalidInput) as refused:
+        ingest.feed(a_file(1_000, bad=612).encode())
+    assert refused.value.detail == (
+        "612 of the first 1,000 rows cannot be read, more than half; nothing was stored. "
+        "Is the delimiter or the column order right?"
+    )
+    assert (len(refused.value.errors), refused.value.error_count, parts) == (100, 612, {})
+    assert refused.value.errors[0] == {
+        "row": 1,
+        "line": 2,
+        "column": "b",
+        "value": "x",
+        "message": "'x' is not a number",
+    }
+
+
+@pytest.mark.parametrize("step", [7, 1_000, 65_536])
+def test_a_file_is_refused_early_however_its_bytes_arrive(step: int) -> None:
+    with pytest.raises(InvalidInput, match="501 of the first 1,000 rows"):
+        take(a_file(3_000, bad=501), step)
+
+
+def test_half_of_the_first_thousand_rows_may_be_bad() -> None:
+    assert take(a_file(3_000, bad=500)).plan.bad_rows == 500
+
+
+def test_a_file_of_fewer_than_a_thousand_rows_may_be_mostly_bad() -> None:
+    assert take(a_file(999, bad=600, of=999)).plan.bad_rows == 600
+
+
+def test_only_the_first_thousand_rows_decide_whether_a_file_is_refused_early() -> None:
+    good, bad = "1,2,3\n" * 900, "1,x,3\n" * 300_000
+    assert take("a,b,c\n" + good + bad).plan.rows == 300_900
+
+
+def test_of_rows_too_long_for_a_thousand_of_them_fewer_decide() -> None:
+    long = '"' + "z" * 100_000 + '"'
+    with pytest.raises(InvalidInput, match=r"of the first 4\d rows cannot be read, more than half"):
+        take("a,b,c,more\n" + f"1,x,3,{long}\n" * 80)
+
+
+def test_a_header_after_many_blank_lines_keeps_its_line() -> None:
+    assert take("\n \n" * 100_000 + "a,b,c\n\n1,2,x\n").plan.places[0]["line"] == 200_003
+
+
 def test_the_first_hundred_places_are_kept_and_all_are_counted() -> None:
     plan = take("a,b,c\n" + "x,y,3\n" * 80).plan
     assert (len(plan.places), plan.bad_rows, plan.bad_cells) == (100, 80, 160)
@@ -253,14 +307,3 @@ def test_the_preview_shows_the_first_five_rows_as_text() -> None:
 def test_a_plan_survives_json() -> None:
     plan = take("id,a,b,c\nr,1,2,x\n").plan
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
-
-
-def test_rows_from_json_become_parts_of_the_same_kind() -> None:
-    parts: dict[int, bytes] = {}
-    rows = [[0.1, 1e-30, 3.4e38], [1.0, 2.0, 3.0]] * 10
-    plan = ingest_rows(rows, MODEL, parts.__setitem__, part_bytes=100)
-    taken = Taken(plan, parts)
-    assert len(plan.parts) > 1
-    assert taken.plan.rows == 20
-    assert not read_block(taken.text, plan.columns, MODEL.features, 1, 1).bad
-    assert plan.size_bytes == len(taken.text)

@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from predictions import expiry, files, matching, submission, uploading
-from predictions.columns import judge_first_line
 from predictions.csv_reading import read_block
 from predictions.errors import InvalidInput
+from predictions.first_line import judge_first_line
 from predictions.matching import BY_HAND
 from predictions.model_cards import ModelCard
 from predictions.models import ColumnMapping, Job, Upload
@@ -177,7 +177,15 @@ def test_a_choice_that_is_not_whole_is_refused_in_a_sentence(
     assert not plan_of(draft).columns.are_matched and not ColumnMapping.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["feature-", "feature-64", "feature--1", "feature-" + "9" * 5_000, "view"])
+def test_a_name_that_no_column_has_costs_none_of_the_other_choices(ana: Client, user: Any, digits: ModelCard) -> None:
+    draft = foreign_draft(user, digits)
+    fields = {"columns": state(*range(64, 0, -1)), "feature-0": "typo", "feature-1": "cell 5"}
+    assert (
+        f'name="columns" value="{state(None, 6, *range(62, 0, -1))}"' in choose(ana, draft, **fields).content.decode()
+    )
+
+
+@pytest.mark.parametrize("key", ["feature-", "feature-64", "feature--1", "feature-" + "9" * 500, "view"])
 def test_fields_that_mean_nothing_change_nothing(ana: Client, user: Any, digits: ModelCard, key: str) -> None:
     assert choose(ana, foreign_draft(user, digits), "", **{key: "all-99999"}).status_code == 200
 
@@ -203,6 +211,15 @@ def test_of_a_large_file_the_first_rows_are_judged_anew(ana: Client, user: Any, 
     draft = a_draft(user, digits, csv_of(["who", *FOREIGN], *rows))
     choose(ana, draft, columns=state(*range(1, 65)))
     assert (plan_of(draft).bad_rows, plan_of(draft).truncated_judgement) == (0, True)
+
+
+def test_columns_by_which_most_rows_are_bad_are_refused_and_the_draft_stays(
+    ana: Client, user: Any, digits: ModelCard
+) -> None:
+    draft = a_draft(user, digits, csv_of(["who", *FOREIGN], *[["me", *ROW]] * 1_000))
+    answer = choose(ana, draft, columns=state(0, *range(2, 65)))
+    assert "1,000 of the first 1,000 rows cannot be read so" in answer.content.decode()
+    assert not plan_of(draft).columns.are_matched
 
 
 def test_a_draft_that_is_not_matched_cannot_be_submitted(ana: Client, user: Any, digits: ModelCard) -> None:
@@ -262,7 +279,7 @@ def test_the_next_file_with_these_columns_is_matched_as_before(ana: Client, user
     moved = a_draft(user, digits, csv_of([*FOREIGN, "other"], [*ROW, "x"]))
     plan = plan_of(moved)
     assert (plan.columns.positions, plan.notes[0]) == (tuple(range(63, -1, -1)), BEFORE)
-    assert ">Change columns<" in ana.get(f"/?draft={moved.pk}").content.decode()
+    assert "Change columns</button>" in ana.get(f"/?draft={moved.pk}").content.decode()
 
 
 def test_a_file_that_lacks_one_of_the_remembered_columns_is_asked_about(

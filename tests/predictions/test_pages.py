@@ -51,6 +51,21 @@ def test_progress_tells_the_pace_and_what_is_left() -> None:
     )
 
 
+def seen_before(job: Job, ago_s: float, done: int) -> Job:
+    job.summary = {"lately": [[utc_now().timestamp() - ago_s, done], [utc_now().timestamp(), job.done]]}
+    return job
+
+
+def test_the_pace_is_that_of_the_last_seconds() -> None:
+    job = seen_before(running(8_000, 12_000, for_s=100), ago_s=2, done=4_000)
+    assert progress.progress(job).rows_per_s == pytest.approx(2_000, rel=0.05)
+
+
+def test_the_pace_of_a_batch_that_waited_long_for_its_turn_is_that_of_all_its_time() -> None:
+    job = seen_before(running(8_000, 12_000, for_s=100), ago_s=60, done=7_990)
+    assert progress.progress(job).rows_per_s == pytest.approx(80, rel=0.05)
+
+
 def test_nothing_is_left_of_a_batch_that_is_being_stopped() -> None:
     assert progress.progress(running(8_000, 12_000, for_s=2, revoke_requested=True)).left_s is None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import random
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 
-from predictions import files, rest, revocation, submission, uploading
+from predictions import files, rest, revocation, submission
 from predictions.audit import Audit
 from predictions.errors import WrongState
 from predictions.model_cards import ModelCard
@@ -22,6 +24,7 @@ from tests.predictions.jobs import (
     claimed_chunk,
     now,
     random_csv,
+    receive,
     rows_kept,
     split,
     submit_digit,
@@ -85,6 +88,17 @@ def test_stopped_at_any_moment_both_results_are_those_of_one_whole_run(
     assert by_row(rows_kept(first), rows_kept(second)) == rows_kept(whole).splitlines()
 
 
+def test_a_table_is_continued_after_the_rows_that_were_reached(user: Any, digits: ModelCard, model: Model) -> None:
+    file = io.BytesIO()
+    np.save(file, np.random.default_rng(0).uniform(0, 16, (12_000, digits.width)).astype(np.float32))
+    upload = receive(user, "rows.npy", [file.getvalue()], digits)
+    whole = score(submission.submit_batch(user, upload, Wishes())[0], model)
+    first = stopped(submission.submit_batch(user, upload, Wishes())[0], user, model, passes=20)
+    second = score(rest.rest(first, user), model)
+    assert 0 < first.done < 12_000 and second.state == State.SUCCEEDED
+    assert by_row(rows_kept(first), rows_kept(second)) == rows_kept(whole).splitlines()
+
+
 def test_a_rest_that_was_stopped_has_a_rest_of_its_own(user: Any, digits: ModelCard, model: Model) -> None:
     whole = score(submit_random(user, digits, 12_000), model)
     first = revoked(user, digits, model)
@@ -96,12 +110,12 @@ def test_a_rest_that_was_stopped_has_a_rest_of_its_own(user: Any, digits: ModelC
 
 def test_a_part_that_was_stopped_is_read_on_from_its_line(user: Any, digits: ModelCard, model: Model) -> None:
     lines = random_csv(digits, 12_000).splitlines(keepends=True)
-    lines[11_000] = b"\n \nabc" + lines[11_000][5:]
-    upload = uploading.receive(user, "bad.csv", [b"".join(lines)], digits)
+    lines[11_000] = b"\n \nabc" + lines[11_000][lines[11_000].index(b",") :]
+    upload = receive(user, "bad.csv", [b"".join(lines)], digits)
     first = stopped(submission.submit_batch(user, upload, Wishes(on_bad_row="skip"))[0], user, model, passes=5)
     score(rest.rest(first, user), model)
-    left = Job.objects.get(is_rest=True)
-    rejected = files.read(files.rejected_key(left.pk, Chunk.objects.get(job=left).number, 1))
+    left = Chunk.objects.get(job__is_rest=True, rejected=1)
+    rejected = files.read(files.rejected_key(left.job_id, left.number, 1))
     assert rejected.startswith(b"11003,11000,pixel_0_0,abc")
 
 
@@ -176,8 +190,8 @@ def test_a_retry_of_a_rest_has_its_rows_too(user: Any, digits: ModelCard, model:
 def a_bad_file(user: Any, card: ModelCard, bad_row: int) -> Job:
     """Of 12,000 rows in three parts, rejected as a whole; what is judged at the upload is good."""
     lines = random_csv(card, 12_000).splitlines(keepends=True)
-    lines[bad_row] = b"abc" + lines[bad_row][5:]
-    upload = uploading.receive(user, "bad.csv", [b"".join(lines)], card)
+    lines[bad_row] = b"abc" + lines[bad_row]
+    upload = receive(user, "bad.csv", [b"".join(lines)], card)
     split(upload, 3)
     return submission.submit_batch(user, upload, Wishes(on_bad_row="reject"))[0]
 
@@ -203,7 +217,7 @@ def test_what_cannot_be_continued_says_why(user: Any, digits: ModelCard, model: 
     assert "The job is queued" in refusal(running, user)
     assert "retry it instead" in refusal(score(running, model), user)
     gone = revoked(user, digits, model)
-    Upload.objects.filter(pk=gone.upload_id).update(state=Upload.State.SWEPT)
+    Upload.objects.filter(jobs=gone).update(state=Upload.State.SWEPT)
     assert "no longer kept" in refusal(now(gone), user)
 
 
@@ -220,6 +234,8 @@ def test_a_job_stopped_by_a_release_that_noted_no_place_is_not_continued(
     assert "did not note where" in refusal(job, user)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clean_redis")
 def test_the_api_runs_the_rest_once(user: Any, digits: ModelCard, model: Model) -> None:
     first, caller = revoked(user, digits, model), Caller(user)
     answer = caller.post(f"/jobs/{first.pk}/rest")
@@ -232,12 +248,16 @@ def test_the_page_offers_the_rest_until_it_was_taken(user: Any, digits: ModelCar
     first, client = revoked(user, digits, model), Client()
     client.force_login(user)
     assert "Run the rest" in client.get(first.get_absolute_url()).content.decode()
-    second = Job.objects.get(pk=client.post(f"/jobs/{first.pk}/rest/").url.split("/")[2])
+    taken = client.post(f"/jobs/{first.pk}/rest/")
+    second = Job.objects.get(is_rest=True)
+    assert taken["Location"] == second.get_absolute_url()
     shown = client.get(first.get_absolute_url()).content.decode()
     assert "Run the rest" not in shown and "Continued as" in shown and str(second.pk) in shown
     assert "Rest of" in client.get(second.get_absolute_url()).content.decode()
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clean_redis")
 def test_nobody_runs_the_rest_of_another_users_job(user: Any, other_user: Any, digits: ModelCard) -> None:
     job = submit_rows(user, digits, rows=6)
     revocation.revoke(job, user)
@@ -249,4 +269,4 @@ def test_staff_who_run_anothers_rest_are_noted(user: Any, staff: Any, digits: Mo
     revocation.revoke(job, user)
     client.force_login(staff)
     client.post(f"/jobs/{job.pk}/rest/")
-    assert Job.objects.get(is_rest=True).owner == user and Audit.objects.filter(act="rest").exists()
+    assert Job.objects.get(is_rest=True).owner == user and Audit.objects.filter(action="rest").exists()

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from predictions import expiry, files, outcomes, revocation, turns
+from predictions import expiry, files, outcomes, result_files, result_json, revocation, turns
 from predictions.errors import NotFound, ResultExpired
 from predictions.leases import ChunkClaim
 from predictions.model_cards import ModelCard
-from predictions.models import Job, State
+from predictions.models import Chunk, Job, State
 from predictions.outcomes import Ending
 from predictions.result_files import demand_rejected, demand_result
 from predictions.turns import Scored
@@ -67,6 +67,82 @@ def test_json_is_the_same_rows_as_objects(caller: Caller, user: Any, digits: Mod
     assert [row["row"] for row in json.loads(body)] == [1, 2, 3, 4] and answer["Content-Type"] == "application/json"
 
 
+def test_a_page_of_rows_is_read_from_the_parts_that_hold_it(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=9, parts=3)
+    for number in range(3):
+        score(job, number)
+    files.delete([files.result_key(job.pk, 0, 1)])  # the first part is not needed
+    page = caller.get(f"/jobs/{job.pk}/result?format=json&after_row=4&limit=3").json()
+    assert ([row["row"] for row in page["items"]], page["next"]) == ([5, 6, 7], 7)
+    assert page["items"][0] == {"row": 5, "class": 3, "label": "3", "confidence": 0.9}
+    last = caller.get(f"/jobs/{job.pk}/result?format=json&after_row=7").json()
+    assert ([row["row"] for row in last["items"]], last["next"]) == ([8, 9], None)
+    assert caller.get(f"/jobs/{job.pk}/result?format=json&after_row=9").json() == {"items": [], "next": None}
+
+
+def test_a_page_has_ten_thousand_rows_at_most(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=2)
+    score(job, 0)
+    answer = caller.get(f"/jobs/{job.pk}/result?format=json&limit=10001")
+    assert answer.status_code == 422 and "10000" in detail(answer)
+
+
+def test_pages_follow_each_other_through_blocks_of_any_size(
+    user: Any, digits: ModelCard, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BLOCK_BYTES", 7)
+    job = submit_rows(user, digits, rows=40, parts=2)
+    score(job, 0)
+    score(job, 1)
+    rows, after = list[int](), 0
+    while after is not None:
+        page = result_json.page(now(job), after, 7)
+        rows, after = rows + [row["row"] for row in page["items"]], page["next"]
+    assert rows == list(range(1, 41))
+
+
+def test_what_is_finished_can_be_fetched_while_the_batch_goes_on(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=6, parts=3)
+    score(job, 1)
+    first, body = caller.stream(f"/jobs/{job.pk}/result?partial=true")
+    assert body == b"row,class,label,confidence\n3,3,3,0.9\n4,3,3,0.9\n"
+    assert not first.has_header("Last-Modified") and "so-far" in first["Content-Disposition"]
+    score(job, 0)
+    score(job, 2)
+    whole, body = caller.stream(f"/jobs/{job.pk}/result?partial=true")
+    assert body.count(b"\n") == 7 and whole["ETag"] != first["ETag"]
+    assert whole["ETag"] == caller.stream(f"/jobs/{job.pk}/result")[0]["ETag"]
+
+
+def test_before_any_row_is_finished_there_is_only_the_header(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=2)
+    assert caller.stream(f"/jobs/{job.pk}/result?partial=true")[1] == b"row,class,label,confidence\n"
+
+
+def test_a_running_vector_has_nothing_partial(caller: Caller, user: Any, digits: ModelCard) -> None:
+    assert caller.get(f"/jobs/{submit_digit(user, digits).pk}/result?partial=true").status_code == 409
+
+
+def test_a_part_scored_by_another_attempt_is_another_file(user: Any, digits: ModelCard, redis_server: Any) -> None:
+    job = submit_rows(user, digits, rows=2)
+    score(job, 0)
+    before = result_files.result(now(job)).etag
+    Chunk.objects.update(result_attempt=2)
+    assert result_files.result(now(job)).etag != before
+    Chunk.objects.update(result_sha256="ab")
+    known = result_files.result(now(job)).etag
+    Chunk.objects.update(result_attempt=1)
+    assert result_files.result(now(job)).etag == known
+
+
+def test_head_of_a_result_tells_its_size(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=2)
+    score(job, 0)
+    answer = caller.call("HEAD", f"/jobs/{job.pk}/result")
+    assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "47", b"")
+    assert caller.call("HEAD", f"/jobs/{job.pk}/result?format=json").status_code == 200
+
+
 def test_a_stopped_batch_gives_the_rows_it_kept(caller: Caller, user: Any, digits: ModelCard) -> None:
     job = submit_rows(user, digits, rows=4, parts=2)
     score(job, 0)
@@ -108,6 +184,13 @@ def test_rejected_rows_are_told_with_line_and_reason(caller: Caller, user: Any, 
     answer, body = caller.stream(f"/jobs/{job.pk}/rejected")
     assert body == b"line,row,column,value,reason\n3,2,pixel_0_0,x,'x' is not a number\n"
     assert int(answer["Content-Length"]) == len(body)
+
+
+def test_rows_that_failed_the_batch_can_be_fetched_too(caller: Caller, user: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=2)
+    score(job, 0, rejected=b"3,2,pixel_0_0,x,no\n")
+    assert now(job).state == State.FAILED
+    assert caller.stream(f"/jobs/{job.pk}/rejected")[1] == b"line,row,column,value,reason\n3,2,pixel_0_0,x,no\n"
 
 
 def test_a_batch_without_bad_rows_has_an_empty_list_of_them(caller: Caller, user: Any, digits: ModelCard) -> None:
@@ -164,5 +247,5 @@ def test_a_failed_job_has_no_result(caller: Caller, user: Any, digits: ModelCard
 
 
 def test_a_format_that_is_not_given_is_422_and_says_which_are(caller: Caller, user: Any, digits: ModelCard) -> None:
-    answer = caller.get(f"/jobs/{submit_rows(user, digits, rows=2).pk}/result?format=parquet")
-    assert answer.status_code == 422 and "'csv' or 'json'" in detail(answer)
+    answer = caller.get(f"/jobs/{submit_rows(user, digits, rows=2).pk}/result?format=xlsx")
+    assert answer.status_code == 422 and "'csv', 'json' or 'parquet'" in detail(answer)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
-from predictions import expiry, files, revocation, turns
-from predictions.models import Job
+from predictions import expiry, exports, files, leases, revocation, turns
+from predictions.models import Export, Job
 from predictions.turns import Scored
 from tests.predictions.jobs import claimed_chunk, now, submit_digit, submit_rows
 from tests.predictions.test_job_views import ended, signed_in
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LINES = [b"1,3,3,0.9000\n", b"2,7,7,0.4000\n", b"3,3,3,0.8000\n"]
@@ -148,3 +150,83 @@ def test_store_false_offers_no_file(ana: Client, user: Any, digits: Any) -> None
     score(job)
     shown = ana.get(f"/jobs/{job.pk}/").content.decode()
     assert "ran with store: false" in shown and "result.csv" not in shown and "Showing" not in shown
+
+
+def test_rows_of_a_running_batch_can_be_downloaded_so_far(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 6, parts=2)
+    score(job)
+    address = f"/jobs/{job.pk}/result.csv?partial=true"
+    assert address in ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert download(user, job, "result.csv?partial=true")[1].endswith(LINES[-1])
+
+
+def test_the_page_tells_the_sha256_of_each_file_once_it_is_known(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 4, on_bad_row="skip")
+    score(job, rejected=b"3,2,pixel_0_1,abc,'abc' is not a number\n")
+    for name in ("result.csv", "rejected.csv"):
+        known = sha256(download(user, job, name)[1]).hexdigest()
+        assert eventually(lambda known=known: known in ana.get(f"/jobs/{job.pk}/").content.decode())
+    assert now(job).result_sha256 == sha256(download(user, job)[1]).hexdigest()
+
+
+def test_a_known_sha256_is_told_with_the_file(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 3)
+    score(job)
+    assert not download(user, job)[0].has_header("Repr-Digest")
+    Job.objects.update(result_sha256="ab" * 32)
+    assert download(user, job)[0]["Repr-Digest"].startswith("sha-256=:q6ur")
+
+
+def test_rows_that_failed_a_batch_are_offered(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 4)
+    score(job, rejected=b"3,2,pixel_0_1,abc,'abc' is not a number\n")
+    shown = ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert f"/jobs/{job.pk}/rejected.csv" in shown and "result.csv" not in shown
+    assert download(user, job, "rejected.csv")[1].count(b"\n") == 2
+
+
+def make(client: Client, job: Job, **headers: str) -> Any:
+    return client.post(f"/jobs/{job.pk}/parquet/", headers=headers)
+
+
+def test_a_parquet_file_is_asked_for_on_the_page(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 3)
+    score(job)
+    assert "Make a Parquet file" in ana.get(f"/jobs/{job.pk}/").content.decode()
+    shown = make(ana, job, **{"HX-Request": "true"}).content.decode()
+    assert "No worker serves default" in shown and "-Q batch,default" in shown and "Make a Parquet" not in shown
+    assert make(ana, job).url == f"/jobs/{job.pk}/" and Export.objects.count() == 1
+
+
+def test_a_parquet_file_that_is_made_is_a_link(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 3)
+    score(job)
+    export = exports.ask(now(job))
+    assert download(user, job, "result.parquet")[0].status_code == 404
+    files.write(files.export_key(job.pk, 1), b"PAR1")
+    claim = leases.claim_export(job.pk, export.pk, 0, "batch@test")
+    assert claim and "is being made: 0 %" in ana.get(f"/jobs/{job.pk}/").content.decode()
+    exports.finish(claim, 3, 4, "cd" * 32)
+    shown = ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert f"/jobs/{job.pk}/result.parquet" in shown and "cd" * 32 in shown
+    answer, body = download(user, job, "result.parquet")
+    assert (answer["Content-Type"], body) == ("application/vnd.apache.parquet", b"PAR1")
+
+
+def test_a_parquet_file_that_failed_says_why_and_is_tried_again(ana: Client, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 3)
+    score(job)
+    claim = leases.claim_export(job.pk, exports.ask(now(job)).pk, 0, "batch@test")
+    assert claim
+    exports.fail(claim, "It broke.")
+    shown = ana.get(f"/jobs/{job.pk}/").content.decode()
+    assert "could not be made: It broke." in shown and "Try again" in shown
+    make(ana, job)
+    assert Export.objects.get().state == "queued"
+
+
+def test_nobody_has_a_file_made_of_another_users_job(other_user: Any, user: Any, digits: Any) -> None:
+    job = submit_rows(user, digits, 3)
+    score(job)
+    assert make(signed_in(other_user), job).status_code == 404
+    assert download(other_user, job, "result.parquet")[0].status_code == 404

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from predictions import arrow_messages, table_parts
 from predictions.errors import InvalidInput, Refused, TooLarge, Unreadable
 from predictions.table_kinds import kind_of
-from tests.predictions.tables import MODEL, Model, file_of, named, npy_of, parquet_of, refusal, stream_of, take
+from tests.predictions.tables import MODEL, file_of, named, npy_of, parquet_of, refusal, stream_of, take
 
 TWO = {"a": [1.0, 4], "b": [2.0, 5], "c": [3.0, 6]}
 X = [[1, 2, 3], [4, 5, 6]]
@@ -94,7 +94,8 @@ def test_columns_are_found_as_they_were_matched_before(kind: str, written: Any) 
 
 @pytest.mark.parametrize(("kind", "written"), NAMED)
 def test_a_column_of_lists_is_read_and_a_missing_list_is_a_bad_row(kind: str, written: Any) -> None:
-    lists = pa.array([[1, 2, 3], None, [4, 5, 6]], pa.list_(pa.float64(), 3))
+    values = pa.array([1.0, 2, 3, 7, 8, 9, 4, 5, 6])  # also the missing list has some
+    lists = pa.FixedSizeListArray.from_arrays(values, 3, mask=pa.array([False, True, False]))
     taken = take(kind, written(pa.table({"id": ["p", "q", "r"], "pixels": lists})))
     assert (taken.x, taken.rows, taken.ids) == (X, [1, 3], ["p", "r"])
     assert [(cell.row, cell.column, cell.reason) for cell in taken.bad] == [(2, name, "empty") for name in "abc"]
@@ -291,7 +292,9 @@ def test_an_array_that_says_it_holds_very_many_rows_is_refused_at_once() -> None
 
 def test_bytes_after_an_array_and_missing_bytes_are_refused() -> None:
     data = npy_of(array())
-    assert refusal("npy", data + b"x") == "The NumPy file is damaged: 1 bytes or more follow the array."
+    assert (
+        refusal("npy", data + b"x") == "The NumPy file is damaged: the array ends at byte 152, and more bytes follow."
+    )
     assert refusal("npy", data[:-1]) == "The NumPy file is cut off: 23 of 24 bytes of the array came."
     assert refusal("npy", data[:20]) == "The NumPy file ends within its header."
 
@@ -312,6 +315,16 @@ def test_a_stream_that_is_cut_off_or_goes_on_is_refused() -> None:
     assert refusal("arrow", b"\xff\xff\xff\xff" + b"\x7f" * 9, InvalidInput).startswith(
         "The header of an Arrow message has"
     )
+
+
+@pytest.mark.parametrize("said", [1238, 2**31, 2**62, -1])
+@pytest.mark.parametrize("numbers", [pa.float32(), pa.list_(pa.float32(), 3)], ids=str)
+def test_lengths_that_say_more_than_came_are_not_believed(said: int, numbers: pa.DataType) -> None:
+    rows = 1237  # stands nowhere else in the stream
+    whole = pa.array([[0.0] * 3] * rows, numbers) if pa.types.is_fixed_size_list(numbers) else None
+    table = pa.table({"x": whole} if whole else {name: pa.array([0.0] * rows, numbers) for name in MODEL.features})
+    data = stream_of(table).replace(struct.pack("<q", rows), struct.pack("<q", said))
+    assert refusal("arrow", data, Unreadable).startswith("The Arrow stream is damaged or not understood: ")
 
 
 def test_parquet_that_is_cut_off_or_encrypted_is_refused() -> None:

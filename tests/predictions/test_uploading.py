@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from predictions import files, uploading
+from predictions import files, tables, uploading
 from predictions.errors import InvalidInput, Refused, TooLarge
 from predictions.model_cards import ModelCard
 from predictions.models import Upload
@@ -44,9 +44,11 @@ def test_bad_rows_are_a_reason_to_refuse_and_name_their_places(user: Any, digits
     assert (place["row"], place["line"], place["column"]) == (2, 3, "pixel_0_0")
 
 
-def test_rows_of_a_json_body_become_parts_of_the_same_kind(user: Any, digits: ModelCard) -> None:
+def test_rows_of_a_json_body_become_a_table(user: Any, digits: ModelCard) -> None:
     upload = uploading.receive_rows(user, [[0.5] * 64, [1.0] * 64], digits)
-    assert upload.plan["rows"] == 2 and files.read(files.input_key(upload.pk, 0)).startswith(b"0.5,0.5")
+    assert (upload.plan["rows"], upload.plan["format"]) == (2, "table")
+    ((block, _, _),) = tables.read_part(files.read(files.input_key(upload.pk, 0, "table")), digits.features, 0, 1)
+    assert block.x.tolist() == [[0.5] * 64, [1.0] * 64]
 
 
 def test_a_draft_belongs_to_who_sent_it(user: Any, other_user: Any, digits: ModelCard) -> None:

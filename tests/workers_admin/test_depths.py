@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from predictions import broker, dispatch, fairness, revocation
+from predictions import broker, dispatch, exports, fairness, leases, outcomes, revocation
 from predictions.model_cards import ModelCard
-from predictions.models import Chunk, Job
+from predictions.models import Chunk, Export, Job
 from predictions.queues import BANDS, band_key
-from tests.predictions.jobs import claimed, claimed_chunk, submit_digit, submit_rows
+from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, now, submit_digit, submit_rows
 from tests.processes import eventually
 from workers_admin import depths
 from workers_admin.contract import queue_json
@@ -148,3 +148,17 @@ def test_without_redis_the_database_is_told_and_the_rest_is_unknown(
         broker.client.cache_clear()
     assert (depth.waiting, depth.missing, depth.database_queued) == (None, None, 1)
     assert depth.broker_error.startswith("Redis does not answer:")
+
+
+def test_a_file_to_make_is_awaited_on_default_and_nowhere_else(user: Any, digits: ModelCard) -> None:
+    job = submit_digit(user, digits)
+    outcomes.finish(job.pk, claimed(job).attempt, SUCCESS)
+    export = exports.ask(now(job))
+    assert eventually(lambda: Export.objects.get().publish_at is None)
+    depth = depth_of("default")
+    assert (depth.waiting, depth.database_queued, depth.stale, depth.missing) == (1, 1, 0, 0)
+    deliver("default")
+    assert leases.claim_export(job.pk, export.pk, export.attempt, "batch@test")
+    depth = depth_of("default")
+    assert (depth.database_queued, depth.running, depth.stale, depth.missing) == (0, 1, 0, 0)
+    assert depth_of("batch").database_queued == 0
