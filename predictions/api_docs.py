@@ -18,7 +18,7 @@ WHEN = {
     409: "Not in a state that allows it, or the idempotency key was used with another body",
     410: "The result has expired",
     412: "The file is not the one that If-Match names",
-    413: "The body is over the limit",
+    413: "The body is over the limit, or there is no room for it among the uploads that are kept",
     415: "The body's type or encoding is not taken",
     416: "The range begins past the end of the file",
     422: "Readable, but not valid; `errors` names the places",

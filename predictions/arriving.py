@@ -13,7 +13,7 @@ from predictions.form_bodies import FormBody
 
 SCOPE_KEY = "arriving"
 FORM = "multipart/form-data"
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 18  # larger ones cost as much CPU, and more memory
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
@@ -63,7 +63,7 @@ class Arriving:
             raise self._fault
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The rest of the body: what has come is given at once, as it may be judged already; then 1 MB at a time."""
+        """The rest of the body: what has come is given at once, as it may be judged already; then larger blocks."""
         wanted = 1
         while self._has_more:
             gathered: list[bytes] = []

@@ -10,7 +10,7 @@ from uuid import UUID
 from predictions import outcomes, waiting
 from predictions.fresh import FreshJob
 from predictions.models import Job, Kind, State
-from predictions.turns import WORKING
+from predictions.tallies import WORKING
 from predictions.waiting import Position
 
 

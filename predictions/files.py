@@ -54,6 +54,7 @@ def write(key: str, content: bytes) -> None:
 
 def write_from(key: str, content: IO[bytes]) -> None:
     """The same for what is too large for memory: from the file's beginning to its end."""
+    content.seek(0)  # an earlier try may have stopped anywhere
     _store().save(key, File(content))
 
 

@@ -51,7 +51,7 @@ def match(draft: Upload, card: ModelCard, choice: Choice) -> None:
     fresh = _replanned(draft, plan, matched(plan.columns, positions), card)
     with transaction.atomic():
         held = Upload.objects.select_for_update().filter(pk=draft.pk, state=Upload.State.DONE)
-        if not held.exists() or Job.objects.filter(upload=draft).exists():
+        if held.first() is None or Job.objects.filter(upload=draft).exists():
             raise NotFound(NOT_A_DRAFT)
         held.update(plan=fresh.as_json())
         _remember(draft.owner_id, card, fresh.columns)

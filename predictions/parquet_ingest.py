@@ -22,7 +22,7 @@ from predictions.table_parts import Arrived, TableParts, add_batch, part_rows, s
 
 MARK = b"PAR1"
 ENCRYPTED_MARK = b"PARE"
-MOST_FOOTER_BYTES = 1 << 24
+MOST_FOOTER_BYTES = 1 << 22
 _PIECE_BYTES = 1 << 16
 _SMALLEST = 12
 _FILE = "Parquet file"
@@ -46,12 +46,12 @@ class ParquetIngest:
 
     def close(self) -> Plan:
         with self._file:
-            self._refuse_other_files()
+            footer = self._footer()
             with self._opened() as file:
-                return self._plan(file)
+                return self._plan(file, footer)
 
-    def _refuse_other_files(self) -> None:
-        """By the marks at its ends, and before a footer of any size is read."""
+    def _footer(self) -> bytes:
+        """Raises Refused by the marks at the file's ends, and before a footer of any size is read."""
         if self._arrived.size_bytes < _SMALLEST:
             raise Unreadable("The Parquet file is cut off.")
         self._file.seek(-8, os.SEEK_END)
@@ -64,6 +64,8 @@ class ParquetIngest:
             raise InvalidInput(
                 f"The Parquet file's footer has {footer_bytes:,} bytes; at most {MOST_FOOTER_BYTES:,} are read."
             )
+        self._file.seek(max(0, self._arrived.size_bytes - 8 - footer_bytes))
+        return self._file.read(footer_bytes)
 
     def _opened(self, **more: Any) -> pq.ParquetFile:
         """buffer_size: a column is read piece by piece, not a row group at once."""
@@ -72,15 +74,15 @@ class ParquetIngest:
             _FILE, lambda: pq.ParquetFile(self._file, pre_buffer=False, buffer_size=_PIECE_BYTES, **limits, **more)
         )
 
-    def _plan(self, file: pq.ParquetFile) -> Plan:
+    def _plan(self, file: pq.ParquetFile, footer: bytes) -> Plan:
         _refuse_many_columns(file.metadata)
         self._parts.refuse_more_than_fits(file.metadata.num_rows)
         schema = read(_FILE, lambda: file.schema_arrow)
         columns = judge_schema(schema, self._card, self._mapping)
         names = [schema.names[at] for at in columns.read]
-        refuse_large_pages(self._file, file.metadata, names)
+        refuse_large_pages(self._file, footer, names)
         # Ids may repeat one long text a million times in few bytes: they stay in their dictionary until they are checked.
-        ids = [] if columns.id_position is None else [schema.names[columns.id_position]]
+        ids = [schema.names[at] for at in [columns.id_position] if at is not None and _is_text(schema.field(at).type)]
         with self._opened(metadata=file.metadata, read_dictionary=ids) as again:
             self._take(again, columns, schema, names if len(names) < len(schema) else None)
         return self._parts.plan(self._arrived.size_bytes, list(columns.notes))
@@ -90,6 +92,10 @@ class ParquetIngest:
         for batch in _batches(file, names, part_rows(self._card.width)):
             read_as = columns if names is None else _as_read(columns, schema, batch.schema)
             add_batch(self._parts, batch, read_as, self._arrived.size_bytes)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _refuse_many_columns(metadata: pq.FileMetaData) -> None:

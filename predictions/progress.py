@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictions.models import Chunk, Job, State, utc_now
-from predictions.turns import HISTOGRAM_BINS
+from predictions.tallies import HISTOGRAM_BINS
 
 CELLS = 120
 FORGOTTEN_S = 20.0

@@ -1,4 +1,4 @@
-"""Receives a file that is being sent: the event loop reads it, threads judge and store it a megabyte at a time."""
+"""Receives a file that is being sent: the event loop reads it, threads judge and store it block by block."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from predictions.models import Upload
 
 P = ParamSpec("P")
 T = TypeVar("T")
+RESERVED_BYTES = 16 << 20
 _threads = ThreadPoolExecutor(2, thread_name_prefix="upload")  # each keeps the memory that it worked with
-RESERVED_BYTES = 16 << 20  # of a body that does not say its size, room is asked for in such steps
 
 
 async def receive(
@@ -32,31 +32,45 @@ async def receive(
 
     kind, may_map: as uploading.begin takes them. Nothing is left either where the client leaves, which cancels this.
     """
-    await sync_to_async(
-        close_old_connections
-    )()  # who signed the sender in holds none of the pool while a slow file comes
+    # Who signed the sender in must hold no connection of the pool while a slow file comes.
+    await sync_to_async(close_old_connections)()
     announced = arriving.announced_bytes or 0
     incoming = await in_db_thread(uploading.begin, owner, file_name, card, kind, may_map, announced)
+    room = Room(incoming, announced)
     try:
-        await _take_all(arriving, incoming, announced)
+        await _take_all(arriving, incoming, room)
         _refuse_another_model(arriving, card)
         plan = await _to_its_end(incoming.close)
+        await room.demand()
         return await in_db_thread(uploading.complete, incoming.upload, plan, incoming.sha256, incoming.size_bytes)
     except BaseException:
         await asyncio.shield(sync_to_async(uploading.withdraw)(incoming.upload))
         raise
 
 
-async def _take_all(arriving: Arriving, incoming: Incoming, reserved_bytes: int) -> None:
+class Room:
+    """What is set aside for an upload: what its sender announced, and more once it has grown past that."""
+
+    def __init__(self, incoming: Incoming, reserved_bytes: int) -> None:
+        self._incoming = incoming
+        self._reserved_bytes = reserved_bytes
+
+    async def demand(self) -> None:
+        """Raises TooLarge. Asked for in steps, as each is a commit."""
+        size_bytes = self._incoming.size_bytes
+        if size_bytes > self._reserved_bytes:
+            await in_db_thread(upload_limits.reserve, self._incoming.upload, size_bytes)
+            self._reserved_bytes = size_bytes + RESERVED_BYTES
+
+
+async def _take_all(arriving: Arriving, incoming: Incoming, room: Room) -> None:
     def take(block: bytes) -> None:
         incoming.feed(arriving.take(block))
 
     await _to_its_end(incoming.feed, arriving.take_head())
     async for block in arriving.blocks():
         await _to_its_end(take, block)
-        if incoming.size_bytes > reserved_bytes:
-            reserved_bytes = incoming.size_bytes + RESERVED_BYTES
-            await in_db_thread(upload_limits.reserve, incoming.upload, incoming.size_bytes)
+        await room.demand()
     arriving.close()
 
 

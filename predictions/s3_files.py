@@ -32,7 +32,9 @@ class S3Files(S3Storage):
 
     def _save(self, name: str, content: Any) -> str:
         with _as_os_errors(name):
-            self._client.put_object(Bucket=self.bucket_name, Key=self._key(name), Body=content.read())
+            self._client.put_object(
+                Bucket=self.bucket_name, Key=self._key(name), Body=content.file
+            )  # never whole in memory
         return name
 
     @contextmanager

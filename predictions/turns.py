@@ -6,7 +6,6 @@ Lock order everywhere: the job's row first, then the chunk's.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,47 +13,21 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from predictions import chunk_rows, dispatch, outcomes, workers
+from predictions import chunk_rows, dispatch, outcomes, tallies, workers
 from predictions.chunk_rows import Standing
 from predictions.clock import Clock
-from predictions.errors import SHOWN, InvalidInput
+from predictions.errors import InvalidInput
 from predictions.leases import LEASE_S, ChunkClaim
 from predictions.limits import limits_of
 from predictions.live import say
 from predictions.models import Chunk, Job, State, note
 from predictions.outcomes import Ending
 from predictions.queues import BATCH
+from predictions.tallies import WORKING, Scored
 
-HISTOGRAM_BINS = 20
 MOST_RETRIES = 1
 RETRY_AFTER_S = 5.0
 TURN_S = 1.0
-LATELY_S = 5.0
-LATELY_STEP_S = 0.5
-WORKING = ("places", "cut_short", "lately")
-"""What the summary holds for our own use. lately: [the database's time, rows done by then], for some seconds back."""
-
-
-@dataclass
-class Scored:
-    """What came of one chunk. class_counts by label; histogram: rows by confidence in 20 bins from 0 to 1.
-
-    cut_short: the soft time limit stopped it between two blocks, so that rows of it are missing.
-    stopped_at, stopped_line: where in its part it was stopped, by whatever it was.
-    """
-
-    scored: int = 0
-    rejected: int = 0
-    result_bytes: int = 0
-    rejected_bytes: int = 0
-    spent_s: float = 0.0
-    class_counts: Counter[str] = field(default_factory=Counter)
-    histogram: list[int] = field(default_factory=lambda: [0] * HISTOGRAM_BINS)
-    places: list[dict[str, Any]] = field(default_factory=list)
-    cut_short: bool = False
-    stopped_at: int | None = None
-    stopped_line: int | None = None
-    result_sha256: str = ""
 
 
 @dataclass
@@ -131,23 +104,15 @@ def _claim_next(job: Job, worker: str) -> ChunkClaim | None:
 
 def _with(before: Standing, scored: Scored) -> Standing:
     done = before.done + scored.scored + scored.rejected
-    lately = _lately(before.summary.get("lately", []), before.at_s, done)
+    lately = tallies.lately(before.summary.get("lately", []), before.at_s, done)
     return before._replace(
         version=before.version + 1,
         chunks_done=before.chunks_done + 1,
         done=done,
         rejected=before.rejected + scored.rejected,
         spent_s=before.spent_s + scored.spent_s,
-        summary=_merged(before.summary, scored) | {"lately": lately},
+        summary=tallies.merged(before.summary, scored) | {"lately": lately},
     )
-
-
-def _lately(known: list[list[float]], at_s: float, done: int) -> list[list[float]]:
-    """The newest always; of those before it one in half a second, back to one that is five seconds old."""
-    kept = known[:-1] if len(known) > 1 and known[-1][0] - known[-2][0] < LATELY_STEP_S else known
-    while len(kept) > 1 and kept[1][0] < at_s - LATELY_S:
-        kept = kept[1:]
-    return [*kept, [round(at_s, 3), done]]
 
 
 def _unless_taken(claim: ChunkClaim) -> State | None:
@@ -176,19 +141,6 @@ def _close_chunk(claim: ChunkClaim, scored: Scored) -> bool:
         stopped_at=scored.stopped_at,
         stopped_line=scored.stopped_line,
     )
-
-
-def _merged(summary: dict[str, Any], scored: Scored) -> dict[str, Any]:
-    counts = Counter(summary.get("classes", {})) + scored.class_counts
-    before = summary.get("confidence_histogram") or [0] * HISTOGRAM_BINS
-    return {
-        "rows": summary.get("rows", 0) + scored.scored,
-        "rejected": summary.get("rejected", 0) + scored.rejected,
-        "classes": dict(sorted(counts.items())),
-        "confidence_histogram": [old + new for old, new in zip(before, scored.histogram, strict=True)],
-        "places": (summary.get("places", []) + scored.places)[:SHOWN],
-        "cut_short": summary.get("cut_short", False) or scored.cut_short,
-    }
 
 
 def _maybe_end(job: Job) -> State:

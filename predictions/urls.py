@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from predictions.views import api_guide, drafts, job, jobs, keys, mappings, models, results, retries, revocations, submit
+from predictions.views import (
+    api_guide,
+    drafts,
+    job,
+    jobs,
+    keys,
+    mappings,
+    models,
+    results,
+    retries,
+    revocations,
+    submit,
+)
 
 urlpatterns = [
     path("", submit.submit, name="submit"),

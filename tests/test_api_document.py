@@ -30,6 +30,7 @@ def test_every_call_of_the_contract_is_described(document: dict[str, Any]) -> No
         "GET /api/v1/jobs/{job_id}/rejected",
         "POST /api/v1/jobs/{job_id}/revoke",
         "POST /api/v1/jobs/{job_id}/retry",
+        "POST /api/v1/jobs/{job_id}/rest",
         "GET /api/v1/result/{job_id}",
         "GET /api/v1/models",
         "GET /api/v1/queues",

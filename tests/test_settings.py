@@ -13,7 +13,9 @@ import pytest
 from tests.processes import ROOT
 
 KNOWN = re.compile(r"^#?([A-Z0-9_]+)=", re.MULTILINE)
-READ = re.compile(r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint)\(\s*"([A-Z0-9_]+)\"""")
+READ = re.compile(
+    r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint)\(\s*"([A-Z0-9_]+)\""""
+)
 
 
 def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProcess[str]:

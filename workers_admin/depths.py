@@ -213,6 +213,9 @@ def _consumers(queue: str) -> int:
 
 
 def _oldest_wait_s(queue: str) -> float | None:
-    jobs, exports = Job.objects.filter(queue=queue, state=State.QUEUED), _exports(queue).filter(state=Export.State.QUEUED)
+    jobs, exports = (
+        Job.objects.filter(queue=queue, state=State.QUEUED),
+        _exports(queue).filter(state=Export.State.QUEUED),
+    )
     oldest = (exports if queue == DEFAULT else jobs).aggregate(oldest=Min("created"))["oldest"]
     return None if oldest is None else round(max(0.0, (utc_now() - oldest).total_seconds()), 3)

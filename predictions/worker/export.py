@@ -84,7 +84,6 @@ def _keep(claim: ExportClaim, rows: int, file: IO[bytes]) -> None:
     size_bytes = file.tell()
     file.seek(0)
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    file.seek(0)
     insist_on_storage(partial(files.write_from, files.export_key(claim.job_id, claim.attempt), file))
     insist(partial(exports.finish, claim, rows, size_bytes, sha256))
 

@@ -13,7 +13,8 @@ from predictions.leases import ChunkClaim
 from predictions.models import Chunk, Job, State, Upload
 from predictions.part_reading import Read, read_part
 from predictions.parts import Plan
-from predictions.turns import Scored, Turn
+from predictions.tallies import Scored
+from predictions.turns import Turn
 from predictions.vitals import vitals
 from predictions.worker import failures, refusals
 from predictions.worker.beat import beat

@@ -14,7 +14,7 @@ from predictions.csv_cells import harmless
 from predictions.csv_reading import Block
 from predictions.errors import SHOWN
 from predictions.leases import ChunkClaim
-from predictions.turns import HISTOGRAM_BINS, Scored
+from predictions.tallies import HISTOGRAM_BINS, Scored
 from predictions.worker.insisting import insist_on_storage
 from predictions.worker.runtime import Model
 from predictions.worker.scoring import Scores, format_lines, score_rows

@@ -16,7 +16,7 @@ from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State, Upload
 from predictions.outcomes import Ending
 from predictions.submission import Wishes
-from predictions.turns import Scored
+from predictions.tallies import Scored
 
 PREDICTION = {"class": 3, "label": "3", "confidence": 0.9, "device": "cpu", "top": []}
 SUCCESS = Ending(State.SUCCEEDED, result=PREDICTION)

@@ -26,7 +26,7 @@ def suggestion(names: list[str], features: list[str]) -> list[str | None]:
         (["A ", "A_"], ["a"], {}),
         (["p 1 11", "p 11 1"], ["p_1_11", "p_11_1"], {0: 0, 1: 1}),
         (["p111"], ["p_1_11", "p_11_1"], {}),
-        (["", "--"], ["-", "a"], {}),
+        (["--"], ["-"], {}),
     ],
 )
 def test_a_name_is_found_where_it_can_mean_one_column_only(

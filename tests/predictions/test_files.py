@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -126,6 +127,7 @@ def test_each_act_on_a_bucket_is_one_request(monkeypatch: pytest.MonkeyPatch) ->
     assert requests_of(lambda: files.write(KEY, b"1,2,3")) == ["PutObject"]
     assert requests_of(lambda: files.read(KEY)) == ["GetObject"]
     assert requests_of(lambda: list(files.read_blocks(KEY, 1, 3))) == ["GetObject"]
+    assert requests_of(lambda: list(files.read_blocks(KEY, 2, 2))) == []
     assert requests_of(lambda: files.delete([KEY] * 900)) == ["DeleteObjects"]
     monkeypatch.setattr(s3_files, "DELETED_AT_ONCE", 2)
     assert requests_of(lambda: files.delete([KEY, "a", "b"])) == ["DeleteObjects"] * 2
@@ -173,3 +175,12 @@ def test_a_server_that_does_not_answer_is_told_so_too(
         port = taken.getsockname()[1]
     settings.STORAGES = {**settings.STORAGES, "default": s3.storage_at(f"http://127.0.0.1:{port}")}
     assert told_of(act) == "The storage cannot take this now. Try again in 5 s."
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_large_file_is_written_from_its_beginning_and_may_be_written_again() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"0123456789" * 100_000)
+        for _ in range(2):
+            files.write_from(KEY, file)
+            assert files.read(KEY) == b"0123456789" * 100_000

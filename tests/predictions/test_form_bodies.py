@@ -56,7 +56,12 @@ REFUSED = [
     (part('name="x"; filename="a"'), TYPE, 422, 'The form has a file in "x"; one file is taken, in "file".'),
     (part('name="x"') * (MOST_FIELDS + 1), TYPE, 422, "more than 100 fields"),
     (part('name="x"', b"x" * MOST_FIELD_BYTES), TYPE, 413, "larger than 65,536 bytes"),
-    (part('name="file"; filename="a"\r\nContent-Transfer-Encoding: base64'), TYPE, 415, "'base64'; 'binary' is allowed"),
+    (
+        part('name="file"; filename="a"\r\nContent-Transfer-Encoding: base64'),
+        TYPE,
+        415,
+        "'base64'; 'binary' is allowed",
+    ),
 ]
 
 

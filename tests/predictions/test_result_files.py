@@ -12,7 +12,7 @@ from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
 from predictions.outcomes import Ending
 from predictions.result_files import demand_rejected, demand_result
-from predictions.turns import Scored
+from predictions.tallies import Scored
 from tests.predictions.calling import Caller, detail
 from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, csv_of, now, submit_digit, submit_rows
 

@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client
 
 from predictions import expiry, exports, files, leases, revocation, turns
 from predictions.models import Export, Job
-from predictions.turns import Scored
+from predictions.tallies import Scored
 from tests.predictions.jobs import claimed_chunk, now, submit_digit, submit_rows
 from tests.predictions.test_job_views import ended, signed_in
 from tests.processes import eventually

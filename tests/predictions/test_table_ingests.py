@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictions import arrow_messages, table_parts
+from predictions import arrow_messages, parquet_pages, table_parts
 from predictions.errors import InvalidInput, Refused, TooLarge, Unreadable
 from predictions.table_kinds import kind_of
 from tests.predictions.tables import MODEL, file_of, named, npy_of, parquet_of, refusal, stream_of, take
@@ -271,6 +271,7 @@ def test_objects_are_never_unpickled() -> None:
         b"",
         b"{}",
         b"{" * 9_000,
+        b"-" * 9_000 + b"1",
         b"[1, 2]",
         b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3)}",
         b"__import__('os')",
@@ -340,11 +341,43 @@ def test_parquet_that_is_cut_off_or_encrypted_is_refused() -> None:
 
 def test_parquet_of_very_many_rows_in_few_bytes_is_refused_before_it_is_read() -> None:
     data = parquet_of(pa.table({name: np.zeros(100_000, np.int8) for name in MODEL.features}), compression="zstd")
+    spoiled = data[:4] + b"\xff" * 200 + data[204:]
     assert len(data) < 20_000
+    told = "The table has 100,000 rows or more; at most 6,666 of its width are taken."
+    assert refusal("parquet", spoiled, TooLarge, max_bytes=20_000) == told
+
+
+def test_parquet_whose_pages_would_fill_the_memory_is_refused_whatever_its_footer_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parquet_pages, "MOST_BYTES", 3 * 8_000 - 1)
+    table = pa.table({**{name: np.zeros(2_000) for name in MODEL.features}, "junk": np.zeros(2_000)})
+    paged = {"use_dictionary": False, "data_page_size": 1 << 20, "compression": "zstd"}
+    assert "side by side" in refusal("parquet", parquet_of(table, max_rows_per_page=1_000, **paged), InvalidInput)
+    assert len(take("parquet", parquet_of(table, max_rows_per_page=500, **paged)).x) == 2_000
+
+
+@pytest.mark.parametrize("written", ["parquet", "row groups"])
+def test_pages_are_counted_that_pyarrow_reads(written: str) -> None:
+    data = WRITTEN[written][1]
+    spoiled = data[:4] + b"\xff" * 40 + data[44:]
     assert (
-        refusal("parquet", data, TooLarge, max_bytes=20_000)
-        == "The table has 100,000 rows or more; at most 6,666 of its width are taken."
+        refusal("parquet", spoiled, Unreadable) == "The Parquet file is damaged: the header of a page cannot be read."
     )
+
+
+def test_a_long_id_that_stands_a_thousand_times_is_not_written_out() -> None:
+    columns = {name: np.zeros(3_000) for name in MODEL.features}
+    data = parquet_of(pa.table({**columns, "id": ["x" * 100_000] * 3_000}))
+    assert len(data) < 1_000_000
+    before = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(pool)
+    try:
+        assert refusal("parquet", data, InvalidInput) == "Row 1: the id is longer than 1,000 bytes."
+    finally:
+        pa.set_memory_pool(before)
+    assert 0 < pool.max_memory() < 50_000_000
 
 
 @pytest.mark.parametrize("kind", ["arrow", "npy", "parquet"])

@@ -8,7 +8,8 @@ from django_celery_results.models import TaskResult
 from predictions import leases, recovery, revocation, turns
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Job, State
-from predictions.turns import Scored, Turn
+from predictions.tallies import Scored
+from predictions.turns import Turn
 from predictions.workers import report
 from tests.predictions.jobs import claimed_chunk, lapse, now, scored, submit_rows
 

@@ -105,7 +105,11 @@ def test_the_file_of_a_form_is_refused_before_the_rest_of_it_is_read(key: Header
     [
         ({"Authorization": "Bearer idk_none"}, 401, "The API key is not known"),
         ({"Authorization": "Basic x"}, 401, "starts with 'Basic'"),
-        ({"Content-Type": "application/zip"}, 415, "The body is of the type 'application/zip'; application/json, text/csv"),
+        (
+            {"Content-Type": "application/zip"},
+            415,
+            "The body is of the type 'application/zip'; application/json, text/csv",
+        ),
         ({"Idempotency-Key": "two words"}, 422, "The Idempotency-Key has 9 characters"),
     ],
 )
@@ -130,7 +134,9 @@ def test_of_a_file_whose_sender_leaves_nothing_is_left(key: Headers, digits: Mod
     seen = []
 
     def breaking_off() -> Iterator[bytes]:
-        yield from blocks_of(form(csv_of(digits, 40_000), "a.csv")[:-20] if content_type == FORM else csv_of(digits, 40_000))
+        yield from blocks_of(
+            form(csv_of(digits, 40_000), "a.csv")[:-20] if content_type == FORM else csv_of(digits, 40_000)
+        )
         seen.append((Upload.objects.count(), len(stored())))
 
     before = len(stored())
@@ -171,7 +177,9 @@ def test_the_token_may_stand_in_the_header_or_in_the_form_before_the_file(
 @pytest.mark.usefixtures("nothing_new")
 @pytest.mark.parametrize("path", [API, DRAFTS])
 def test_a_token_after_the_file_comes_too_late(path: str, session: Headers, digits: ModelCard) -> None:
-    done = send(path, with_after(form(csv_of(digits, 5), "a.csv"), csrfmiddlewaretoken=TOKEN), {**session, "Content-Type": FORM})
+    done = send(
+        path, with_after(form(csv_of(digits, 5), "a.csv"), csrfmiddlewaretoken=TOKEN), {**session, "Content-Type": FORM}
+    )
     assert done.status == 403
 
 
@@ -206,7 +214,9 @@ def twin(digits: ModelCard, settings: Any, tmp_path: Path) -> ModelCard:
 
 def with_after(whole: bytes, **fields: str) -> bytes:
     """The form with fields after its file."""
-    parts = [f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
+    ]
     return whole.removesuffix(b"--edge--\r\n") + "".join(parts).encode() + b"--edge--\r\n"
 
 
@@ -258,13 +268,20 @@ def test_a_file_there_is_no_room_for_is_refused_before_it_is_read(
     setattr(settings, name, 20_000)
     done = send(API, csv_of(digits, 100), key)
     assert (done.status, done.read_before_answer) == (413, 0)
-    assert f"{kept.size_bytes:,} bytes" in detail(done) and "20,000" in detail(done) and list(Upload.objects.all()) == [kept]
+    assert (
+        f"{kept.size_bytes:,} bytes" in detail(done)
+        and "20,000" in detail(done)
+        and list(Upload.objects.all()) == [kept]
+    )
 
 
 @pytest.mark.usefixtures("nothing_new")
 @pytest.mark.parametrize(
     ("limit", "sentence"),
-    [("USER_UPLOAD_BYTES", "are allowed. Remove drafts"), ("MAX_UPLOAD_BYTES", "The file is larger than 2,097,152 bytes")],
+    [
+        ("USER_UPLOAD_BYTES", "are allowed. Remove drafts"),
+        ("MAX_UPLOAD_BYTES", "The file is larger than 2,097,152 bytes"),
+    ],
 )
 def test_a_body_that_does_not_say_its_size_is_refused_while_it_arrives(
     key: Headers, digits: ModelCard, settings: Any, limit: str, sentence: str
