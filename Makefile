@@ -27,7 +27,8 @@ faults: set-up-for-all-tests
 
 # Random files with planted faults and hard numbers through every reader, each so often (FUZZ_EXAMPLES=100000 for more).
 fuzz: set-up-for-tests
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/python -m pytest tests/predictions/test_fuzz_reading.py $(PYTEST_ARGS)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/python -m pytest tests/predictions/test_fuzz_reading.py \
+		tests/predictions/test_table_ingests.py::test_a_damaged_file_is_read_or_refused_and_never_breaks_anything $(PYTEST_ARGS)
 
 lint: set-up-for-tests
 	@deploy/lint.sh

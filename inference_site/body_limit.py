@@ -92,7 +92,7 @@ class Exchange:
         if not self._has_more:
             await self._send(message)
         elif message["type"] == "http.response.start":
-            await self._send({**message, "headers": [*message["headers"]]})
+            await self._send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
         elif message.get("more_body", False):
             await self._send(message)
         else:

@@ -77,6 +77,7 @@ class JobScreen(JobsScreen):
     """One job. While it is open, its place in the line and its pace move without news of it."""
 
     refresh_s = 2.0
+    news_shows_all = True
 
     def __init__(self, viewer: Any, query: dict[str, str], job_id: UUID) -> None:
         super().__init__(viewer, query)

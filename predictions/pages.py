@@ -125,6 +125,6 @@ def _batch_context(job: Job) -> dict[str, Any]:
         "sure_share": progress.sure_share(bins),
         "rows_news": f"{job.status}-{'some' if 'done' in states and result_rows.may_show(job) else 'none'}",
         "scored": job.done - job.rejected,
-        "places": sorted(summary.get("places", []), key=lambda place: place.get("line") or 0),
+        "places": summary.get("places", []),
         "result_lives_s": settings.RESULT_EXPIRES,
     } | files_context(job)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from predictions import files, result_files
 from predictions.errors import Refused
 from predictions.models import Chunk, Job, Kind, State
 
 SHOWN = 100
+LOOKED_AT = 20_000
 FILE_ORDER, LEAST_SURE = "file", "least-sure"
 ORDERS = (FILE_ORDER, LEAST_SURE)
 
@@ -25,11 +27,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Shown:
-    """rows: at most 100 of the matching ones among the looked_at rows of the first finished part."""
+    """rows: at most 100 of the matching ones in the first finished part; is_cut: only its first 20,000 rows were looked at."""
 
     rows: list[Row]
     matching: int
-    looked_at: int
+    is_cut: bool
     has_ids: bool
 
 
@@ -61,11 +63,11 @@ def shown_rows(job: Job, label: str = "", order: str = FILE_ORDER) -> Shown | No
     if part is None:
         return None
     has_ids = result_files.header(job).startswith(b"row,id,")
-    rows = _read(files.read(files.result_key(job.pk, *part)).decode(), has_ids)
+    rows = _read(files.read_blocks(files.result_key(job.pk, *part)), has_ids)
     matching = [row for row in rows if not label or row.label == label]
     if order == LEAST_SURE:
         matching.sort(key=lambda row: row.confidence)
-    return Shown(matching[:SHOWN], len(matching), len(rows), has_ids)
+    return Shown(matching[:SHOWN], len(matching), len(rows) == LOOKED_AT, has_ids)
 
 
 def _first_part(job: Job) -> tuple[int, int] | None:
@@ -74,7 +76,16 @@ def _first_part(job: Job) -> tuple[int, int] | None:
     return (done.number, done.result_attempt) if done and done.result_attempt else None
 
 
-def _read(text: str, has_ids: bool) -> list[Row]:
-    """row,[id,]class,label,confidence; written by us, so it can be trusted to be well formed."""
-    lines = csv.reader(io.StringIO(text))
+def _read(blocks: Iterator[bytes], has_ids: bool) -> list[Row]:
+    """row,[id,]class,label,confidence; written by us, so it can be trusted to be well formed. A narrow part has millions."""
+    lines = islice(csv.reader(_lines(blocks)), LOOKED_AT)
     return [Row(int(line[0]), line[1] if has_ids else None, line[-2], float(line[-1])) for line in lines]
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from (f"{line.decode()}\n" for line in whole)
+    if rest:
+        yield rest.decode()

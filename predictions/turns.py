@@ -174,7 +174,7 @@ def _verdict(job: Job) -> Ending:
 
 
 def _refusal(job: Job) -> InvalidInput:
-    places = sorted((job.summary or {}).get("places", []), key=lambda place: place.get("line") or 0)
+    places = (job.summary or {}).get("places", [])
     return InvalidInput(
         f"{job.rejected:,} of {job.total:,} rows cannot be read; no result is kept.", places, job.rejected
     )

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from predictions.api_reading import JSON
-from predictions.arriving import SCOPE_KEY, Arriving, ClientLeft, Message, Receive
+from predictions.arriving import FORM, SCOPE_KEY, Arriving, ClientLeft, Message, Receive
 
 BATCHES = "/api/v1/batch-predict"
 UPLOADS = {BATCHES, "/drafts/"}
@@ -49,7 +49,7 @@ def _is_file(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 def _with_fields(scope: Scope, arriving: Arriving, body: bytes) -> Scope:
     """The fields before the file as a form of their own: Django finds the CSRF token there."""
     headers = scope["headers"]
-    if arriving.form:
+    if arriving.content_type == FORM:
         headers = [(name, value) for name, value in headers if name.lower() not in {b"content-type", b"content-length"}]
         headers += [(b"content-type", FIELDS), (b"content-length", b"%d" % len(body))]
     return {**scope, "headers": headers, SCOPE_KEY: arriving}

@@ -28,9 +28,9 @@ class Glance:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._hub = hub.of_this_loop()
-        self._looked()
+        self.looked()
 
-    def _looked(self) -> None:
+    def looked(self) -> None:
         self._looked_at = self._tried_at = time.monotonic()
         self._frames = self._hub.frames
 
@@ -45,7 +45,7 @@ class Glance:
         self._tried_at = now
         if self._hub.frames == self._frames and now - self._looked_at < self._screen.quiet_refresh_s:
             return False
-        self._looked()
+        self.looked()
         return True
 
 
@@ -116,6 +116,8 @@ class Broadcast:
             listener.has_missed = False
             return await self._read(self._screen.first)
         if changes is not None:
+            if self._screen.news_shows_all:
+                glance.looked()
             return await self._read(partial(self._screen.after, [UUID(change.id) for change in changes]))
         if time.monotonic() >= self._screen.owes_at:
             return await self._read(self._screen.owed)

@@ -39,6 +39,7 @@ class Screen(ABC):
 
     refresh_s = 10.0
     quiet_refresh_s = 10.0
+    news_shows_all = False  # what `after` builds is all there is: it need not be looked at again so soon
     pace_s = 0.0
     owes_at = math.inf  # by time.monotonic(): when `owed` is to be asked, though there is no news
     audience: str  # whose changes it hears of, as the hub names them

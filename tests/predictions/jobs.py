@@ -44,6 +44,15 @@ def submit_random(owner: Any, card: ModelCard, rows: int, parts: int = 1, **wish
     return submission.submit_batch(owner, upload, Wishes(**wishes))[0]
 
 
+def submit_large(owner: Any, card: ModelCard, thousands: int, parts: int = 0, **wishes: Any) -> Job:
+    """So many times the same thousand random rows. parts: 0 as the upload cuts them."""
+    header, _, rows = random_csv(card, 1_000).partition(b"\n")
+    upload = receive(owner, "large.csv", [header + b"\n", *([rows] * thousands)], card)
+    if parts:
+        split(upload, parts)
+    return submission.submit_batch(owner, upload, Wishes(**wishes))[0]
+
+
 def rows_kept(job: Job) -> bytes:
     """The lines of its result, without the header."""
     done = Chunk.objects.filter(job=job, state=Chunk.State.DONE).order_by("number")

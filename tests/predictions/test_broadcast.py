@@ -40,6 +40,16 @@ class Counting(Screen):
         return [Message("", f"frame {self.built}")]
 
 
+class OneThing(Counting):
+    """Shows all there is with each news of it, and is looked at now and then without any."""
+
+    refresh_s = quiet_refresh_s = 0.2
+    news_shows_all = True
+
+    def later(self) -> Sequence[Message]:
+        return [Message("", "looked at")]
+
+
 class Failing(Counting):
     def after(self, ids: Sequence[UUID]) -> Sequence[Message]:
         raise ZeroDivisionError
@@ -106,6 +116,17 @@ async def test_who_asks_for_something_else_is_shown_something_else() -> None:
         change_something()
         await soon(lambda: all(reader.texts for reader in readers))
     assert [screen.built for screen in screens] == [1, 1]
+
+
+async def test_a_screen_that_news_shows_whole_is_not_looked_at_besides() -> None:
+    reader = Reader()
+    async with AsyncExitStack() as stack:
+        await all_join(stack, [OneThing()], [reader])
+        for _ in range(10):
+            change_something()
+            await asyncio.sleep(0.1)
+        assert "looked at" not in reader.texts
+        await soon(lambda: "looked at" in reader.texts)
 
 
 async def test_readers_that_never_read_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,16 @@ def test_columns_are_taken_by_their_positions_and_ids_kept() -> None:
     }
 
 
+def test_an_id_is_kept_whatever_keeps_its_line_from_being_read_quickly() -> None:
+    data = '"é;1";x1;3;junk;1\n"2";x2;3;"5 "" 6";1\n;"x;3";;;\n5;x4;6;a b;4\n'.encode() + b"2;n;3;;1\n" * 46
+    memory = [
+        np.full((50, 2), 2, np.int64) - [2, 0] for _ in range(9)
+    ]  # given back: what is left in it must not matter
+    memory.clear()
+    block = read_block(data, NAMED, FEATURES, 2, 1)
+    assert block.ids == ["x2", "x4", *["n"] * 46] and block.rows.tolist()[:2] == [2, 4]
+
+
 def test_clean_rows_take_the_quick_way() -> None:
     block = _read_quickly(b"1,2,3\n\n4,5,6\n", PLAIN, 7)
     assert block is not None

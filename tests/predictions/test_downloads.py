@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 from collections.abc import Iterator
+from concurrent import futures
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -135,6 +137,21 @@ def test_small_parts_are_gathered_into_one_block(file: Download) -> None:
 
 async def _count(answer: Any) -> int:
     return len([block async for block in answer.streaming_content])
+
+
+@pytest.mark.parametrize("stored", [None, b"1,3"])
+def test_a_part_that_is_gone_or_shorter_is_logged_in_a_line_and_breaks_off(
+    caplog: pytest.LogCaptureFixture, stored: bytes | None
+) -> None:
+    if stored:
+        files.write("downloads/broken.csv", stored)
+    broken = Download("rows.csv", CSV, "abc", [Stored("downloads/broken.csv", 30)], HEAD)
+    with pytest.raises((asyncio.CancelledError, futures.CancelledError)):
+        ask(broken)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        f"rows.csv broke off {27 if stored else 40} bytes before its end"
+    ]
+    files.delete(["downloads/broken.csv"])
 
 
 @pytest.fixture

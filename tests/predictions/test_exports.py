@@ -105,9 +105,9 @@ def test_rows_that_were_skipped_are_left_out_and_ids_stay_as_they_came(
 def test_a_part_that_was_stopped_gives_the_rows_it_kept(
     user: Any, digits: ModelCard, model: Model, caller: Caller
 ) -> None:
-    job = scored(submit_rows(user, digits, rows=20), model)
+    job = scored(submit_rows(user, digits, rows=10_000), model)
     key = files.result_key(job.pk, 0, 1)
-    kept = b"".join(files.read(key).splitlines(keepends=True)[:7])
+    kept = b"".join(files.read(key).splitlines(keepends=True)[:9_000])  # in the part's second block
     files.write(key, kept)
     Chunk.objects.update(result_bytes=len(kept))
     assert told_like_csv(made(job, model)) == csv_rows(caller, job)
@@ -139,6 +139,8 @@ def test_of_a_removed_result_none_is_made(user: Any, digits: ModelCard, model: M
     expiry.expire(job)
     export_work.work_on(claim, model)
     assert (Export.objects.get().state, Export.objects.get().error_text) == ("failed", exports.REMOVED)
+    with pytest.raises(FileNotFoundError):
+        files.read(files.export_key(job.pk, claim.attempt))
     with pytest.raises(ResultExpired):
         exports.ask(now(job))
 

@@ -90,6 +90,10 @@ def test_whole_numbers_leave_the_decimal_sign_open(step: int) -> None:
     assert take("a;b;c\n1;2;3\n1.5;2;3\n", step).x == [[1, 2, 3], [1.5, 2, 3]]
 
 
+def test_decimal_commas_without_a_header_are_not_taken_for_the_delimiter() -> None:
+    assert take("0,5;1,5;2\n3,5;4;5\n").x == [[0.5, 1.5, 2], [3.5, 4, 5]]
+
+
 def test_a_comma_in_a_text_column_is_no_decimal_comma() -> None:
     taken = take("a;b;c;who\n1.5;2;3;Doe, 1,5 Jane\n")
     assert taken.plan.columns.decimal == "."

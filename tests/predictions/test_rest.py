@@ -110,13 +110,15 @@ def test_a_rest_that_was_stopped_has_a_rest_of_its_own(user: Any, digits: ModelC
 
 def test_a_part_that_was_stopped_is_read_on_from_its_line(user: Any, digits: ModelCard, model: Model) -> None:
     lines = random_csv(digits, 12_000).splitlines(keepends=True)
-    lines[11_000] = b"\n \nabc" + lines[11_000][lines[11_000].index(b",") :]
+    lines[50] = b"\n\n" + lines[50]
+    lines[8_000] = b"\n \nabc" + lines[8_000][lines[8_000].index(b",") :]
     upload = receive(user, "bad.csv", [b"".join(lines)], digits)
     first = stopped(submission.submit_batch(user, upload, Wishes(on_bad_row="skip"))[0], user, model, passes=5)
     score(rest.rest(first, user), model)
     left = Chunk.objects.get(job__is_rest=True, rejected=1)
+    assert left.start > 0
     rejected = files.read(files.rejected_key(left.job_id, left.number, 1))
-    assert rejected.startswith(b"11003,11000,pixel_0_0,abc")
+    assert rejected.startswith(b"8005,8000,pixel_0_0,abc")
 
 
 def test_the_rest_says_what_it_continues_and_how_many_rows(user: Any, digits: ModelCard, model: Model) -> None:

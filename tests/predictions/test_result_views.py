@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
-from predictions import expiry, exports, files, leases, revocation, turns
+from predictions import expiry, exports, files, leases, result_rows, revocation, turns
 from predictions.models import Export, Job
 from predictions.tallies import Scored
 from tests.predictions.jobs import claimed_chunk, now, submit_digit, submit_rows
@@ -136,6 +136,15 @@ def test_rows_of_a_running_batch_say_which_part_they_are_of(ana: Client, user: A
     job = submit_rows(user, digits, 6, parts=2)
     score(job)
     assert "in the part of the file that was finished first" in ana.get(f"/jobs/{job.pk}/rows/").content.decode()
+
+
+def test_of_a_part_with_very_many_rows_the_first_are_looked_at(
+    ana: Client, user: Any, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(result_rows, "LOOKED_AT", 2)
+    job = submit_rows(user, digits, 3)
+    score(job)
+    assert "Showing 2 of 2 rows among the first 20,000." in ana.get(f"/jobs/{job.pk}/rows/").content.decode()
 
 
 def test_no_rows_are_shown_once_they_are_removed(ana: Client, user: Any, digits: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import os
 import struct
 from typing import Any
 
@@ -17,6 +18,7 @@ from predictions.errors import InvalidInput, Refused, TooLarge, Unreadable
 from predictions.table_kinds import kind_of
 from tests.predictions.tables import MODEL, file_of, named, npy_of, parquet_of, refusal, stream_of, take
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 TWO = {"a": [1.0, 4], "b": [2.0, 5], "c": [3.0, 6]}
 X = [[1, 2, 3], [4, 5, 6]]
 NAMED = [("arrow", stream_of), ("arrow", file_of), ("parquet", parquet_of)]
@@ -191,6 +193,15 @@ def test_the_parts_depend_neither_on_the_kind_nor_on_how_the_bytes_came(written:
     ]
 
 
+@pytest.mark.usefixtures("parts_of_four_rows")
+def test_parts_with_bad_cells_do_not_depend_on_the_batches_either() -> None:
+    table = AS_TABLE.set_column(1, "b", pa.array([1.0] * 6 + [1e300, None] + [3.0] * 3))
+    taken, other = take("arrow", stream_of(table)), take("arrow", stream_of(table, 1))
+    large = npy_of(np.where(MANY == 19.0, 1e300, MANY))
+    assert take("npy", large).parts == take("npy", large, step=24).parts
+    assert taken.parts == other.parts and [(cell.row, cell.value) for cell in taken.bad] == [(7, "1e+300"), (8, "")]
+
+
 def refused_schemas() -> list[Any]:
     other = [1.0, 2]
     return [
@@ -357,6 +368,12 @@ def test_parquet_whose_pages_would_fill_the_memory_is_refused_whatever_its_foote
     assert len(take("parquet", parquet_of(table, max_rows_per_page=500, **paged)).x) == 2_000
 
 
+def test_every_page_of_a_column_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_pages, "MOST_BYTES", 500)
+    table = pa.table({name: np.arange(2_000) % 2 for name in MODEL.features})  # a small dictionary, then 250 bytes
+    assert "side by side" in refusal("parquet", parquet_of(table), InvalidInput)
+
+
 @pytest.mark.parametrize("written", ["parquet", "row groups"])
 def test_pages_are_counted_that_pyarrow_reads(written: str) -> None:
     data = WRITTEN[written][1]
@@ -409,7 +426,7 @@ def test_a_file_whose_first_rows_are_mostly_bad_is_refused_before_the_rest_comes
     assert take("npy", many_bad(5_000, 500)).plan.bad_rows == 500
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES or 60, deadline=None, database=None, derandomize=not EXAMPLES)
 @given(st.sampled_from(sorted(WRITTEN)), st.data())
 def test_a_damaged_file_is_read_or_refused_and_never_breaks_anything(written: str, data: st.DataObject) -> None:
     kind, whole = WRITTEN[written]

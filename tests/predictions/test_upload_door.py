@@ -155,6 +155,14 @@ def test_a_form_that_ends_too_early_is_refused(key: Headers, digits: ModelCard) 
     assert (done.status, "ends before its last boundary" in detail(done)) == (400, True)
 
 
+@pytest.mark.usefixtures("nothing_new")
+@pytest.mark.parametrize("path", [API, DRAFTS])
+def test_a_form_that_cannot_be_read_is_refused_with_a_sentence(path: str, key: Headers, session: Headers) -> None:
+    who = key if path == API else {**session, "X-CSRFToken": TOKEN, "HX-Request": "true"}
+    done = send(path, b"x" * MB, {**who, "Content-Type": "multipart/form-data"})
+    assert (done.status, b"has no boundary" in done.body) == (400, True)
+
+
 # -- who
 
 

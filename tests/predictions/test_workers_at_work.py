@@ -13,7 +13,7 @@ from predictions import broker, dispatch, files, outcomes, revocation, workers
 from predictions.model_cards import ModelCard
 from predictions.models import Chunk, Event, Job, State
 from tests.conftest import StartWorker
-from tests.predictions.jobs import now, submit_digit, submit_endless, submit_rows
+from tests.predictions.jobs import now, rows_kept, submit_digit, submit_endless, submit_large, submit_rows
 from tests.processes import end, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +92,54 @@ def test_the_job_of_a_killed_worker_is_finished_by_another(a_worker: StartWorker
     assert (now(job).state, now(job).done) == (State.SUCCEEDED, 40_000)
     assert [line.split(",")[0] for line in result_lines(job)] == [str(row) for row in range(1, 40_001)]
     assert "stopped answering" in Event.objects.filter(job=job).first().text  # type: ignore[union-attr]
+
+
+def test_ten_rows_of_another_are_done_while_a_large_file_runs(
+    a_worker: StartWorker, user: Any, other_user: Any, digits: ModelCard
+) -> None:
+    a_worker("batch")
+    large = submit_large(user, digits, thousands=300)
+    assert eventually(lambda: now(large).done > 0, every_s=0.001)
+    small = submit_rows(other_user, digits, rows=10)
+    assert eventually(lambda: has_ended(small), 3)
+    assert now(small).state == State.SUCCEEDED and not has_ended(large)
+
+
+@pytest.mark.long
+def test_batches_of_the_same_priority_take_turns_and_a_higher_one_goes_first(
+    a_worker: StartWorker, user: Any, other_user: Any, staff: Any, digits: ModelCard
+) -> None:
+    a_worker("batch")
+    same = [submit_large(owner, digits, thousands=250) for owner in (user, other_user)]
+    assert eventually(lambda: now(same[0]).done > 0, every_s=0.001)
+    urgent = submit_large(staff, digits, thousands=250, priority=5)
+    assert eventually(lambda: has_ended(urgent), 30, every_s=0.001)
+    assert not any(map(has_ended, same))
+    assert eventually(lambda: all(map(has_ended, same)), 30)
+    first, second = (now(job) for job in same)
+    assert first.finished and second.started and second.started < first.finished
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("steward")
+def test_the_result_is_the_same_bytes_however_the_file_was_cut_and_whoever_died(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    alone = a_worker("batch")
+    whole = submit_large(user, digits, thousands=100)
+    assert eventually(lambda: has_ended(whole), 60)
+    others = [a_worker("batch"), a_worker("batch")]
+    small_parts = submit_large(user, digits, thousands=100, parts=61)
+    assert eventually(lambda: has_ended(small_parts), 60)
+    assert Chunk.objects.filter(job=small_parts).values("worker").distinct().count() == 3
+    killed = submit_large(user, digits, thousands=300, parts=50)
+    assert eventually(lambda: Chunk.objects.filter(job=killed, state=Chunk.State.DONE).count() > 3, every_s=0.001)
+    end(alone, signal.SIGKILL)
+    assert eventually(lambda: has_ended(killed), 15 + 30)
+    assert others and sum(Chunk.objects.filter(job=killed).values_list("attempt", flat=True)) <= 50 + 1
+    after = submit_large(user, digits, thousands=300)
+    assert eventually(lambda: has_ended(after), 60)
+    assert rows_kept(small_parts) == rows_kept(whole) and rows_kept(killed) == rows_kept(after)
 
 
 @pytest.mark.long
