@@ -30,6 +30,7 @@ def violations(page: Page) -> list[str]:
     for scheme, width in (("light", 1280), ("dark", 390)):
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)  # colours change gently
         found += [f"{scheme} {width}: {each['id']}" for each in page.evaluate(RUN_AXE)]
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             found.append(f"scrolls sideways at {width}")
