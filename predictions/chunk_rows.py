@@ -66,15 +66,35 @@ def close(chunk_id: int, attempt: int, **changes: Any) -> bool:
         return bool(cursor.rowcount == 1)
 
 
+def begin_job(job_id: UUID, worker: str) -> bool:
+    """A queued job runs from here on; False where it runs already, or may not."""
+    sql = f"""UPDATE predictions_job SET state = 'running', attempt = attempt + 1, worker = %s, publish_at = NULL,
+            started = COALESCE(started, {clock.moment_sql()}), version = version + 1
+        WHERE id = %s AND state = 'queued' AND NOT revoke_requested AND run_after <= {clock.now_sql()}"""  # noqa: S608  our own
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [worker, db_id(job_id)])
+        return bool(cursor.rowcount == 1)
+
+
+def claim_reserved(job_id: UUID, chunk_id: int, attempt: int, worker: str, lease_s: float) -> Chunk | None:
+    """The chunk that a message names is the worker's, if the message is the one that is awaited. The job's row is locked."""
+    awaited = "state = 'reserved' AND id = %s AND job_id = %s AND attempt = %s"
+    return _claim(awaited, [chunk_id, db_id(job_id), attempt], job_id, worker, lease_s)
+
+
 def claim_next(job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
     """The first chunk that waits is the worker's at once, without a message. The job's row is locked."""
+    first = """state = 'queued' AND id = (
+        SELECT id FROM predictions_chunk WHERE job_id = %s AND state = 'queued' ORDER BY number LIMIT 1)"""
+    return _claim(first, [db_id(job_id)], job_id, worker, lease_s)
+
+
+def _claim(which: str, given: list[Any], job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
     sql = f"""UPDATE predictions_chunk SET state = 'running', attempt = attempt + 1, worker = %s,
             lease_until = {clock.now_sql()} + %s, publish_at = NULL
-        WHERE state = 'queued' AND id = (
-            SELECT id FROM predictions_chunk WHERE job_id = %s AND state = 'queued' ORDER BY number LIMIT 1)
-        RETURNING {", ".join(_CLAIMED)}"""  # noqa: S608  our own names
+        WHERE {which} RETURNING {", ".join(_CLAIMED)}"""  # noqa: S608  our own names
     with connection.cursor() as cursor:
-        cursor.execute(sql, [worker, lease_s, db_id(job_id)])
+        cursor.execute(sql, [worker, lease_s, *given])
         row = cursor.fetchone()
     if row is None:
         return None

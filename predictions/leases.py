@@ -10,10 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q, QuerySet
 
-from predictions import clock
+from predictions import chunk_rows, clock
 from predictions.clock import Clock
 from predictions.live import say
 from predictions.models import Chunk, Export, Job, State
@@ -134,30 +133,15 @@ def _claim_sql(count: int) -> str:
 
 def claim_chunk(job_id: UUID, chunk_id: int, attempt: int, worker: str) -> ChunkClaim | None:
     """The chunk that a message names becomes ours if the message is the one that is awaited."""
-    with transaction.atomic():
-        starts = Job.objects.filter(
-            pk=job_id, state=State.QUEUED, revoke_requested=False, run_after__lte=Clock()
-        ).change(
-            state=State.RUNNING,
-            attempt=F("attempt") + 1,
-            worker=worker,
-            publish_at=None,
-            started=Coalesce(F("started"), Now()),
-        )
+    with without_waiting_for_the_disk(), transaction.atomic():
+        starts = chunk_rows.begin_job(job_id, worker)
         job = Job.objects.select_for_update().filter(pk=job_id, state=State.RUNNING, revoke_requested=False).first()
-        reserved = Chunk.objects.filter(pk=chunk_id, job_id=job_id, state=Chunk.State.RESERVED, attempt=attempt)
-        if job is None or not reserved.update(
-            state=Chunk.State.RUNNING,
-            attempt=F("attempt") + 1,
-            worker=worker,
-            lease_until=Clock() + LEASE_S,
-            publish_at=None,
-        ):
+        chunk = chunk_rows.claim_reserved(job_id, chunk_id, attempt, worker, LEASE_S) if job else None
+        if job is None or chunk is None:
             transaction.set_rollback(True)
             return None
-        chunk = Chunk.objects.get(pk=chunk_id)
-    if starts:
-        say.jobs_changed([job_id])
+        if starts:
+            say.news([[str(job_id), job.version, job.owner_id, State.RUNNING.value, job.done]])
     return ChunkClaim(job, chunk.attempt, chunk)
 
 

@@ -88,9 +88,8 @@ def _finish_chunk(claim: ChunkClaim, scored: Scored, turn: Turn | None) -> State
         now = _with(before, scored)
         chunk_rows.keep(claim.job.pk, now)
         if now.chunks_done == now.chunks or _must_stop(claim.job.queue, now):
-            state = _maybe_end(Job.objects.get(pk=claim.job.pk))
             say.jobs_changed([claim.job.pk])
-            return state
+            return _maybe_end(Job.objects.get(pk=claim.job.pk))
         say.news([[str(claim.job.pk), now.version, now.owner_id, State.RUNNING.value, now.done]])
         if turn and not turn.is_over():
             turn.claim = _claim_next(claim.job, turn.worker)
