@@ -1,7 +1,8 @@
-"""The storage of job files in a folder of this machine: a file is there whole or not at all."""
+"""The storage of job files in a folder of this machine: a file is there whole or not at all, also after a power failure."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,9 @@ class LocalFiles(FileSystemStorage):
         unfinished = Path(self.path(name + UNFINISHED))
         try:
             super()._save(name + UNFINISHED, content)  # type: ignore[misc]  # the stubs leave it out
+            _to_disk(unfinished)
             unfinished.replace(self.path(name))
+            _to_disk(unfinished.parent)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
@@ -45,3 +48,12 @@ class LocalFiles(FileSystemStorage):
     def keys_in(self, folder: str) -> list[str]:
         path = Path(self.path(folder))
         return sorted(f"{folder}/{file.name}" for file in path.iterdir()) if path.exists() else []
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until the disk has a file's bytes, or a folder's names: the database will soon say that they are there."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -10,8 +10,8 @@ from django.db import connection
 
 @contextmanager
 def without_waiting_for_the_disk() -> Iterator[None]:
-    """Around a transaction of a worker's claim. It outlives any process that dies; at a power failure the claim is lost, and
-    so is the worker that made it.
+    """Around a worker's claim, or a file that is taken in. It outlives any process that dies; at a power failure it is lost,
+    unless a later transaction did wait, and so is the worker that made the claim.
 
     Only on SQLite, where both are on one machine: a PostgreSQL that fails alone must remember who has which attempt.
     """

@@ -12,11 +12,15 @@ KEPT = (Upload.State.OPEN, Upload.State.DONE)
 
 
 def reserve(upload: Upload, size_bytes: int) -> None:
-    """The upload counts with so many bytes from now on. Raises TooLarge where they are more than there is room for.
-
-    It is counted first and judged then: of two that race for the last room, not both get it.
-    """
+    """The upload counts with so many bytes from now on. Raises TooLarge where they are more than there is room for."""
     Upload.objects.filter(pk=upload.pk).update(size_bytes=size_bytes)
+    upload.size_bytes = size_bytes
+    demand_room(upload)
+
+
+def demand_room(upload: Upload) -> None:
+    """Raises TooLarge where there is none for the upload, which is counted already: of two that race, not both get it."""
+    size_bytes = upload.size_bytes
     mine, all_of_them = _kept_bytes(upload.owner_id)
     if mine > settings.USER_UPLOAD_BYTES:
         raise TooLarge(

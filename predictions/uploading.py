@@ -13,6 +13,7 @@ from predictions.json_rows import ingest_rows
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
 from predictions.parts import Plan
+from predictions.syncing import without_waiting_for_the_disk
 
 
 def begin(
@@ -24,9 +25,11 @@ def begin(
     before, or waits for that as a draft.
     """
     mapping = matching.remembered(owner, card.name) if may_map else None
-    upload = Upload.objects.create(owner=owner, file_name=file_name[-255:], model=card.ref)
+    upload = Upload.objects.create(
+        owner=owner, file_name=file_name[-255:], model=card.ref, size_bytes=announced_bytes
+    )
     try:
-        upload_limits.reserve(upload, announced_bytes)
+        upload_limits.demand_room(upload)
     except BaseException:
         withdraw(upload)
         raise
@@ -36,7 +39,10 @@ def begin(
 def complete(upload: Upload, plan: Plan, sha256: str, size_bytes: int) -> Upload:
     """The upload as a draft: all of it has arrived and is in storage."""
     done = Upload.objects.filter(pk=upload.pk, state=Upload.State.OPEN)
-    if not done.update(state=Upload.State.DONE, plan=plan.as_json(), sha256=sha256, size_bytes=size_bytes):
+    changes = {"state": Upload.State.DONE, "plan": plan.as_json(), "sha256": sha256, "size_bytes": size_bytes}
+    with without_waiting_for_the_disk():  # nothing is promised yet: the job's own commit takes this one along
+        is_done = done.update(**changes)
+    if not is_done:
         raise InvalidInput("The upload took longer than an hour and was swept away. Send it again.")
     upload.refresh_from_db()
     return upload
