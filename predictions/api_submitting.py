@@ -77,8 +77,12 @@ async def _show_accepted(taken: Accepted) -> Answer:
 
 
 async def _submit_batch(request: HttpRequest, upload: Upload, wishes: Wishes) -> HttpResponse:
-    wait_s = api_reading.preferred_wait_s(request)
-    job, is_replayed = await in_db_thread(_submit_rows, user_of(request), upload, wishes)
+    """Whoever waits listens before the job is published, so that its end cannot be missed."""
+    wait_s, job_id = api_reading.preferred_wait_s(request), new_id()
+    with hub.expecting(job_id) as waiter:
+        job, is_replayed = await in_db_thread(_submit_rows, user_of(request), upload, wishes, job_id)
+        if wait_s and not is_replayed:
+            return response(accepted(await show_ended(job, waiter, wait_s), waited=True))
     shown = await show_once_ended(Job.objects.all(), job.pk, wait_s)
     return response(accepted(shown, is_replayed, waited=bool(wait_s)))
 
@@ -109,10 +113,10 @@ def _judge(request: HttpRequest, arriving: Arriving, upload: Upload) -> Wishes:
         raise
 
 
-def _submit_rows(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
+def _submit_rows(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID) -> tuple[Job, bool]:
     """Whatever is refused now, or was accepted before, leaves nothing of this upload."""
     try:
-        job, is_replayed = submission.submit_batch(owner, upload, wishes)
+        job, is_replayed = submission.submit_batch(owner, upload, wishes, job_id)
     except BaseException:
         uploading.discard(upload)
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -43,7 +43,7 @@ class Plan:
     format: str = "csv"
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return vars(self) | {"parts": [vars(part) for part in self.parts], "columns": self.columns.as_json()}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Plan:

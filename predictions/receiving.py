@@ -67,7 +67,8 @@ async def _take_all(arriving: Arriving, incoming: Incoming, room: Room) -> None:
     def take(block: bytes) -> None:
         incoming.feed(arriving.take(block))
 
-    await _to_its_end(incoming.feed, arriving.take_head())
+    if head := arriving.take_head():
+        await _to_its_end(incoming.feed, head)
     async for block in arriving.blocks():
         await _to_its_end(take, block)
         await room.demand()

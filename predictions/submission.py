@@ -17,7 +17,7 @@ from predictions.fresh import FreshJob
 from predictions.group_commit import Accepted
 from predictions.live import say
 from predictions.model_cards import ModelCard
-from predictions.models import Chunk, Job, Kind, Upload, utc_now
+from predictions.models import Chunk, Job, Kind, Upload, new_id, utc_now
 from predictions.parts import Part, Plan
 from predictions.queues import BATCH, DEFAULT_PRIORITY, REALTIME
 
@@ -61,13 +61,16 @@ async def submit_vector_soon(
     return await group_commit.accept_soon(job, wants_position)
 
 
-def submit_batch(owner: Any, upload: Upload, wishes: Wishes) -> tuple[Job, bool]:
-    """A batch over an upload that is complete; its chunks are the upload's parts."""
+def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None = None) -> tuple[Job, bool]:
+    """A batch over an upload that is complete; its chunks are the upload's parts.
+
+    job_id: for who wants to listen for its end before it is published.
+    """
     rates.check(owner.pk)
     plan = Plan.from_json(upload.plan)
     sizes = {"total": plan.rows, "chunks": len(plan.parts), "notes": list(plan.notes)}
-    job = _batch_job(owner, upload.model, wishes, upload=upload, file_name=upload.file_name, **sizes)
-    return _accept(job, [_chunk_of(part) for part in plan.parts], wishes)
+    same = {"upload": upload, "file_name": upload.file_name, "id": job_id or new_id()}
+    return _accept(_batch_job(owner, upload.model, wishes, **same, **sizes), [_chunk_of(part) for part in plan.parts], wishes)
 
 
 def retry(job: Job, by: Any, source: str = "api") -> Job:
@@ -146,26 +149,23 @@ def _accept(job: Job, chunks: list[Chunk], wishes: Wishes) -> tuple[Job, bool]:
         stored = _stored(job, wishes)
         if stored.pk != job.pk:
             return stored, True
-        transaction.on_commit(partial(dispatch.publish_soon, _add_chunks(stored, chunks)))
-    say.jobs_changed([stored.pk])
+        transaction.on_commit(partial(dispatch.publish_soon, _begin(stored, chunks)))
+        say.news([[str(stored.pk), stored.version, stored.owner_id, stored.status, stored.done]])
     return stored, False
 
 
 def _stored(job: Job, wishes: Wishes) -> Job:
     if wishes.idempotency is None:
-        return Job.objects.get(pk=job.pk)
+        return job
     stored = Job.objects.get(owner=job.owner, idempotency_key=wishes.idempotency[0])
     if stored.request_hash != wishes.idempotency[1]:
         raise KeyReused(group_commit.key_reused(wishes.idempotency[0]))
     return stored
 
 
-def _add_chunks(job: Job, chunks: list[Chunk]) -> list[dispatch.Message]:
+def _begin(job: Job, chunks: list[Chunk]) -> list[dispatch.Message]:
     # The sweep and the submit race for a draft; the one that changes its row first has it.
     assert job.upload is not None
     if not Upload.objects.filter(pk=job.upload.pk, state=Upload.State.DONE).update(state=Upload.State.DONE):
         raise InvalidInput("The upload is no longer kept: drafts are removed after an hour. Send the file again.")
-    for chunk in chunks:
-        chunk.job = job
-    Chunk.objects.bulk_create(chunks)
-    return turns.reserve(job.pk)
+    return turns.begin(job, chunks)

@@ -45,9 +45,23 @@ class Turn:
         return time.monotonic() > self.ends
 
 
+def begin(job: Job, chunks: list[Chunk]) -> list[dispatch.Message]:
+    """Write the chunks of a job that the caller's transaction accepts, as many reserved as there are live batch workers.
+
+    Returns the messages to publish.
+    """
+    first = chunks[: _wanted()]
+    for chunk in chunks:
+        chunk.job = job
+    for chunk in first:
+        chunk.state, chunk.publish_at = Chunk.State.RESERVED, Clock() + dispatch.STEWARD_AFTER_S
+    Chunk.objects.bulk_create(chunks)
+    return [dispatch.for_chunk(job, chunk) for chunk in first]
+
+
 def reserve(job_id: UUID) -> list[dispatch.Message]:
     """Reserve chunks until one for each live batch worker is under way; returns the messages to publish."""
-    wanted = max(1, len(workers.live_workers(BATCH)))
+    wanted = _wanted()
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=job_id).first()
         if job is None or job.has_ended or _is_to_stop(job):
@@ -58,6 +72,11 @@ def reserve(job_id: UUID) -> list[dispatch.Message]:
             state=Chunk.State.RESERVED, publish_at=Clock() + dispatch.STEWARD_AFTER_S
         )
     return [dispatch.for_chunk(job, chunk) for chunk in chunks]
+
+
+def _wanted() -> int:
+    """How many chunks of a job may be under way."""
+    return max(1, len(workers.live_workers(BATCH)))
 
 
 def finish_chunk(claim: ChunkClaim, scored: Scored, turn: Turn | None = None) -> State | None:
@@ -88,8 +107,10 @@ def _finish_chunk(claim: ChunkClaim, scored: Scored, turn: Turn | None) -> State
         now = _with(before, scored)
         chunk_rows.keep(claim.job.pk, now)
         if now.chunks_done == now.chunks or _must_stop(claim.job.queue, now):
-            say.jobs_changed([claim.job.pk])
-            return _maybe_end(Job.objects.get(pk=claim.job.pk))
+            state = _maybe_end(Job.objects.get(pk=claim.job.pk))
+            if state == State.RUNNING:  # the end is told by who writes it
+                say.jobs_changed([claim.job.pk])
+            return state
         say.news([[str(claim.job.pk), now.version, now.owner_id, State.RUNNING.value, now.done]])
         if turn and not turn.is_over():
             turn.claim = _claim_next(claim.job, turn.worker)

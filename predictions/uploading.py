@@ -44,7 +44,8 @@ def complete(upload: Upload, plan: Plan, sha256: str, size_bytes: int) -> Upload
         is_done = done.update(**changes)
     if not is_done:
         raise InvalidInput("The upload took longer than an hour and was swept away. Send it again.")
-    upload.refresh_from_db()
+    for name, value in changes.items():
+        setattr(upload, name, value)
     return upload
 
 
