@@ -4,6 +4,8 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# Two processes: most tests wait for others. The tests of one file stay together.
+AT_ONCE ?= -n 2 --dist loadfile
 
 .PHONY: run test test-all faults fuzz lint format lock screenshots first-look bench bench-batch profile
 
@@ -14,7 +16,7 @@ run:
 
 test: set-up-for-tests
 	@deploy/lint.sh
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
 # What takes longer as well.
 test-all: set-up-for-all-tests

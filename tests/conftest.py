@@ -19,6 +19,7 @@ from django.test import override_settings
 from predictions import broker, line, model_cards, waiting, workers
 from predictions.model_cards import ModelCard
 from tests import processes
+from tests.faults.report import FAULT, Line, Report
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 _numbers = count(1)
@@ -27,6 +28,20 @@ _numbers = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The browser comes last: Playwright's loop stays in the main thread, where async tests need their own."""
     items.sort(key=lambda item: "journeys" in item.path.parts)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the tests of faults measured, whichever process ran them."""
+    told = [each for reports in terminalreporter.stats.values() for each in reports if _is_last(each)]
+    lines = [Line.from_dict(line) for each in told for name, line in each.user_properties if name == FAULT]
+    if lines:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(Report(lines).as_text())
+
+
+def _is_last(report: Any) -> bool:
+    """By then a test's fixtures have told all."""
+    return getattr(report, "when", "") == "teardown"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,15 +13,15 @@ from django.test import override_settings
 
 from predictions import broker, keys
 from tests.conftest import database
-from tests.faults.report import Report
+from tests.faults.report import FAULT, Report
 from tests.faults.world import World
 
-_report = Report()
-
-
 @pytest.fixture
-def report() -> Report:
-    return _report
+def report(request: pytest.FixtureRequest) -> Iterator[Report]:
+    """What the test measured travels with its own report: another process may print the table."""
+    found = Report()
+    yield found
+    request.node.user_properties += [(FAULT, line.as_dict()) for line in found.lines]
 
 
 @pytest.fixture
@@ -45,9 +45,3 @@ def messages_go_to(redis_url: str) -> Iterator[None]:
         yield
     finally:
         current_app.conf.broker_write_url = None
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _report.lines:
-        terminalreporter.section("faults")
-        terminalreporter.write_line(_report.as_text())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.faults.ledger import Account
 
+FAULT = "fault"
+"""Under this name a test's report carries its lines."""
 COLUMNS = ("accepted", "succeeded", "failed", "revoked", "lost", "twice", "wrong")
 
 
@@ -21,23 +25,30 @@ class Line:
     worst_s: float | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Line:
+        return cls(**saved | {"account": Account(**saved["account"])})
+
 
 class Report:
-    def __init__(self) -> None:
-        self.lines: list[Line] = []
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self.lines = list(lines)
 
     def add(self, fault: str, account: Account, worst_s: float | None = None, **figures: float) -> None:
         line = Line(fault, account, worst_s, figures)
         self.lines.append(line)
         if path := os.environ.get("FAULTS_REPORT"):
             with Path(path).open("a") as file:
-                file.write(json.dumps(asdict(line)) + "\n")
+                file.write(json.dumps(line.as_dict()) + "\n")
 
     def adopt(self, lines: Path) -> None:
         """What a run of its own has appended to its FAULTS_REPORT."""
-        for line in map(json.loads, lines.read_text().splitlines()):
-            account = Account(**line.pop("account"))
-            self.add(line["fault"], account, line["worst_s"], **line["figures"])
+        for saved in lines.read_text().splitlines():
+            line = Line.from_dict(json.loads(saved))
+            self.add(line.fault, line.account, line.worst_s, **line.figures)
 
     def as_text(self) -> str:
         rows = [_cells(line) for line in self.lines]
