@@ -6,7 +6,7 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-ROOMS_WITH_MODELS = ("audit", "keys", "people", "ticks", "workers")
+ROOMS_WITH_MODELS = ("audit", "keys", "pauses", "people", "ticks", "workers")
 
 
 class PredictionsConfig(AppConfig):

@@ -18,6 +18,8 @@ class Audit(models.Model):
     action = models.CharField(max_length=40)
     subject = models.CharField(max_length=200)
     outcome = models.CharField(max_length=300)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
     address = models.GenericIPAddressField(null=True)
 
     class Meta:
