@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 # Two processes: most tests wait for others. The tests of one file stay together.
 AT_ONCE ?= -n 2 --dist loadfile
 
-.PHONY: run test test-all faults fuzz lint format lock screenshots first-look bench bench-batch profile
+.PHONY: run test test-all faults fuzz lint format lock screenshots first-look bench bench-batch bench-console profile
 
 run:
 	@deploy/set_up.sh requirements.lock
@@ -54,6 +54,10 @@ bench: set-up-for-tests
 # Batches of up to a million rows (docs/performance.md). QUICK=1, ONLY=million,recipe,few,growth,bad, BENCH_REPORT=file.json.
 bench-batch: set-up-for-tests
 	@$(BIN)/python -m benchmarks.batch
+
+# The console beside up to a million jobs, and Flower (docs/performance.md). QUICK=1, ONLY=pages,kill,change,cost,flower.
+bench-console: set-up-for-tests
+	@$(BIN)/python -m benchmarks.console
 
 # Where the processor's time goes under 32 clients: WHAT=web, worker or both.
 profile: set-up-for-tests

@@ -14,13 +14,15 @@ from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError, ValidationError
 from ninja.operation import Operation
 
+from predictions import refusing
 from predictions.api import router as predictions_router
 from predictions.api_answers import NOT_STORED
 from predictions.api_reading import refuse_nul
 from predictions.api_schemas import Problem
-from predictions.callers import CALLERS
+from predictions.callers import CALLERS, user_of
+from predictions.db_threads import begin_in_db_thread
 from predictions.downloads import is_head
-from predictions.errors import InvalidInput, NotAllowed, NotFound, Refused
+from predictions.errors import InvalidInput, LacksPermission, NotAllowed, NotFound, Refused
 from predictions.numbers_in_text import cut
 from predictions.problems import problem, refusal_for
 from workers_admin.api import router as workers_router
@@ -63,6 +65,8 @@ api.add_router("", workers_router)
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponseBase:
+    if isinstance(error, LacksPermission):
+        begin_in_db_thread(refusing.note, user_of(request), request, error)
     return problem(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import secrets
@@ -29,6 +30,8 @@ POSTGRESQL = {
 }
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX = re.compile(r"(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._/-]*")
+ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
 
 
@@ -196,6 +199,54 @@ def endpoint(name: str) -> str:
         return given
 
     return checked(name, "", read, f"give an address such as {name}=https://s3.example.com")
+
+
+def addresses(name: str) -> list[str]:
+    """Of e-mail, separated by commas."""
+
+    def read(given: str) -> list[str]:
+        found = [address.strip() for address in given.split(",") if address.strip()]
+        for address in found:
+            if not ADDRESS.fullmatch(address):
+                raise ValueError
+        return found
+
+    return checked(name, "", read, f"give addresses with commas between, for example {name}=ops@example.com")
+
+
+def web_address(name: str) -> str:
+    """Nothing, or an address of http or https, with a path where it has one."""
+
+    def read(given: str) -> str:
+        parts = urlsplit(given)
+        if given and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username):
+            raise ValueError
+        _ = parts.port
+        return given
+
+    return checked(name, "", read, f"give an address such as {name}=https://hooks.example.com/dashboard")
+
+
+def webhook_secret(name: str, address_name: str) -> bytes:
+    """The key of signatures: 24 to 64 bytes, written as Standard Webhooks are; b"" where there is no webhook. Never told back."""
+    given = os.environ.get(name) or ""
+    try:
+        key = base64.b64decode(given.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if (given or os.environ.get(address_name)) and not 24 <= len(key) <= 64:
+        cure = 'give "whsec_" and 24 to 64 random bytes in base64, for example whsec_$(openssl rand -base64 32)'
+        raise ImproperlyConfigured(f"{name} cannot be used, and {address_name} needs it: {cure}.")
+    return key
+
+
+def on(name: str) -> bool:
+    return one_of(name, "off", "on") == "on"
+
+
+def demand_not_both(one: str, other: str) -> None:
+    if on(one) and on(other):
+        raise ImproperlyConfigured(f"{one}='on' cannot be used: {other} is on; give one of them.")
 
 
 def secret_key(data_dir: Path) -> str:

@@ -39,7 +39,30 @@ MICRO_BATCH = environment.whole_number("MICRO_BATCH", 64, 1, 4096)
 RECEIVE = environment.one_of("RECEIVE", "many", "one")
 TORCH_THREADS = environment.whole_number("TORCH_THREADS", 1, 1, 256)
 RATE_LIMIT = environment.rate("RATE_LIMIT")
+METRICS_TOKEN = environment.matching(
+    "METRICS_TOKEN", environment.TOKEN, "give 16 or more letters, digits and -._~+/=, or leave it unset"
+)
+SUBMITTERS = environment.one_of("SUBMITTERS", "everybody", "permitted")
 REDIS_URL = environment.redis_url(DATA_DIR)
+
+REALTIME_WAIT_TARGET = environment.whole_number("REALTIME_WAIT_TARGET", 10, 1, 30 * 86400)
+BATCH_WAIT_TARGET = environment.whole_number("BATCH_WAIT_TARGET", 600, 1, 30 * 86400)
+DISK_FREE_PERCENT = environment.whole_number("DISK_FREE_PERCENT", 10, 0, 90)
+ALERT_EMAILS = environment.addresses("ALERT_EMAILS")
+ALERT_WEBHOOK_URL = environment.web_address("ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_SECRET = environment.webhook_secret("ALERT_WEBHOOK_SECRET", "ALERT_WEBHOOK_URL")
+EMAIL_HOST = os.environ.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = environment.whole_number("EMAIL_PORT", 25, 1, 65535)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = environment.on("EMAIL_USE_TLS")
+EMAIL_USE_SSL = environment.on("EMAIL_USE_SSL")
+environment.demand_not_both("EMAIL_USE_TLS", "EMAIL_USE_SSL")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = (
+    environment.matching("DEFAULT_FROM_EMAIL", environment.ADDRESS, "give an address such as dashboard@example.com")
+    or "dashboard@localhost"
+)
 
 SECRET_KEY = environment.secret_key(DATA_DIR)
 DEBUG = False
@@ -183,7 +206,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if not IS_LOOPBACK_ONLY:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -16,11 +16,13 @@ from predictions.errors import Internal, NotFound, NotPermitted, Refused
 from predictions.health_views import healthz, readyz
 from predictions.problems import problem
 from predictions.unavailable import unavailable_for
-from predictions.views.answers import told
+from predictions.views.answers import is_script, told
+from workers_admin.views import metrics
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics.show, name="metrics"),
     *api.urlpatterns,
     path("", include("predictions.sign_in_urls")),
     path("admin/", admin.site.urls),
@@ -35,7 +37,10 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return _answer(request, NotPermitted("This is not permitted."), defaults.permission_denied, exception)
+    refusal = NotPermitted(str(exception) or "This is not permitted.")
+    if is_script(request):
+        return told(request, refusal)
+    return _answer(request, refusal, defaults.permission_denied, exception)
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:

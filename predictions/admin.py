@@ -1,4 +1,4 @@
-"""Jobs, audit entries and API keys in Django's admin: to be read there, never changed."""
+"""Jobs, audit entries and API keys in Django's admin: to be read there, never changed; people and groups are people_admin.py's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from django.http import HttpRequest
 from predictions.audit import Audit
 from predictions.keys import ApiKey
 from predictions.models import Job
+from predictions.people_admin import PeopleAdmin, RolesAdmin
 from predictions.read_only_admin import ReadOnlyAdmin
+
+__all__ = ["ApiKeyAdmin", "AuditAdmin", "JobAdmin", "PeopleAdmin", "RolesAdmin"]
 
 
 @admin.register(Job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from predictions import api_docs, api_listing, contract, outcomes, rest, revocation, submission
+from predictions import api_docs, api_listing, contract, outcomes, retrying, revocation, rights
 from predictions.api_answers import Shown, accepted, answer, response
 from predictions.api_docs import answers
 from predictions.api_finding import find, show_once_ended
@@ -15,7 +15,7 @@ from predictions.api_results import router as results
 from predictions.api_schemas import JobFilters, JobOut, JobsOut, ModelsOut, ShortOut, Wait
 from predictions.api_submitting import router as submitting
 from predictions.audit import address_of
-from predictions.callers import revocable_by, user_of
+from predictions.callers import seen_or, user_of
 from predictions.db_threads import in_db_thread
 from predictions.models import Job, State
 
@@ -47,7 +47,9 @@ async def revoke_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
     def act() -> Shown:
         user = user_of(request)
-        return contract.one_job_json(revocation.revoke(find(revocable_by(user), job_id), user, address_of(request)))
+        job = find(seen_or(user, rights.REVOKE_ANY_JOB), job_id)
+        rights.demand_act_on(user, job, rights.REVOKE_ANY_JOB)
+        return contract.one_job_json(revocation.revoke(job, user, address_of(request)))
 
     return answer(await in_db_thread(act))
 
@@ -56,22 +58,14 @@ async def revoke_job(request: HttpRequest, job_id: str) -> HttpResponse:
 async def retry_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """A new job on the same stored input, linked by `retry_of`."""
 
-    def act() -> Shown:
-        user = user_of(request)
-        return contract.one_job_json(submission.retry(find(Job.objects.of(user), job_id), user))
-
-    return response(accepted(await in_db_thread(act)))
+    return await _once_more(request, job_id, retrying.RETRY)
 
 
 @router.post("/jobs/{job_id}/rest", response={202: JobOut}, by_alias=True, openapi_extra=api_docs.RETRIED)
 async def run_rest_of_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """A new job of the rows that a stopped batch did not reach, linked by `retry_of`; the finished rows stay with the old one."""
 
-    def act() -> Shown:
-        user = user_of(request)
-        return contract.one_job_json(rest.rest(find(Job.objects.of(user), job_id), user))
-
-    return response(accepted(await in_db_thread(act)))
+    return await _once_more(request, job_id, retrying.REST)
 
 
 @router.get("/result/{job_id}", response=ShortOut, by_alias=True, openapi_extra=answers(404))
@@ -84,6 +78,15 @@ async def get_short_result(request: HttpRequest, job_id: str) -> HttpResponse:
 async def list_models(request: HttpRequest) -> HttpResponse:
     """The models that can be asked, and which version each living worker serves."""
     return answer(await in_db_thread(models_json))
+
+
+async def _once_more(request: HttpRequest, job_id: str, act: retrying.Act) -> HttpResponse:
+    def again() -> Shown:
+        user = user_of(request)
+        job = find(seen_or(user, rights.RETRY_ANY_JOB), job_id)
+        return contract.one_job_json(retrying.again(job, act, user, "api", address_of(request)))
+
+    return response(accepted(await in_db_thread(again)))
 
 
 def _short(job: Job) -> Shown:

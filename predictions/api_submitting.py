@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from predictions import api_docs, api_reading, contract, receiving, submission, uploading
+from predictions import api_docs, api_reading, contract, receiving, rights, submission, uploading
 from predictions.api_answers import Answer, accepted, response
 from predictions.api_finding import show_ended, show_once_ended
 from predictions.api_schemas import JobOut
@@ -33,6 +34,7 @@ READ_INLINE_BYTES = 64 * 1024
 @router.post("/predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.PREDICT)
 async def predict(request: HttpRequest) -> HttpResponse:
     """One vector becomes a job on the queue `realtime`."""
+    rights.demand(user_of(request), rights.SUBMIT)
     asked = await _read(api_reading.vector_request, request)
     return response(await submit_vector(user_of(request), asked, api_reading.preferred_wait_s(request)))
 
@@ -40,6 +42,7 @@ async def predict(request: HttpRequest) -> HttpResponse:
 @router.post("/batch-predict", response={200: JobOut, 202: JobOut}, by_alias=True, openapi_extra=api_docs.BATCH)
 async def batch_predict(request: HttpRequest) -> HttpResponse:
     """Many vectors become one job on the queue `batch`: rows in JSON, or a CSV file."""
+    rights.demand(user_of(request), rights.SUBMIT)
     if request.content_type in {api_reading.JSON, ""}:
         upload, wishes = await sync_to_async(_receive_rows)(request)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 ROOMS_WITH_MODELS = ("audit", "keys", "pauses", "people", "ticks", "workers")
 
@@ -19,3 +20,4 @@ class PredictionsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("predictions.key_changes")
+        post_migrate.connect(import_module("predictions.roles").make_groups, sender=self)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja.security.base import AuthBase
 
-from predictions import known_keys
+from predictions import known_keys, rights
 from predictions.db_threads import in_db_thread
 from predictions.errors import NotPermitted, NotSignedIn
 from predictions.models import Job, JobQuerySet
@@ -37,7 +37,7 @@ class ApiKey(AuthBase):
         user = known_keys.user_of(key.strip()) or await in_db_thread(known_keys.look_up, key.strip())
         if user is None:
             raise NotSignedIn(f"The API key is not known, is revoked, or its owner's account is closed. {HOW}")
-        return copy(user)  # a user remembers the permissions that were asked for
+        return copy(user)
 
     async def authenticate(self, request: HttpRequest) -> Any:
         """Its being async tells ninja to await the call."""
@@ -61,6 +61,7 @@ class Session(AuthBase):
             raise NotPermitted(
                 "The CSRF token is missing or wrong. Send it in the X-CSRFToken header, or use an API key."
             )
+        await in_db_thread(rights.of, user)
         return user
 
     async def authenticate(self, request: HttpRequest) -> Any:
@@ -89,17 +90,10 @@ def user_of(request: HttpRequest) -> User:
     return cast(User, getattr(request, "auth"))  # noqa: B009  ninja puts it there; Django's type does not know it
 
 
-def may_see_console(user: Any) -> bool:
-    return bool(user.is_staff or user.has_perm("predictions.see_console"))
-
-
 def demand_console(user: Any) -> None:
-    if not may_see_console(user):
-        raise NotPermitted(
-            "Queues and workers are shown to staff, and to users with the permission predictions.see_console."
-        )
+    rights.demand(user, rights.SEE_CONSOLE)
 
 
-def revocable_by(user: Any) -> JobQuerySet:
-    """The jobs that `user` may revoke: staff and holders of the permission all, others their own."""
-    return Job.objects.all() if user.has_perm("predictions.revoke_any_job") else Job.objects.of(user)
+def seen_or(user: Any, on_any: str) -> JobQuerySet:
+    """The jobs that `user` may be told of: those they may see, and all where they may act on any."""
+    return Job.objects.all() if rights.has(user, on_any) else Job.objects.of(user)

@@ -13,6 +13,7 @@ from django.db import connection
 
 from predictions import clock
 from predictions.models import Chunk
+from predictions.pauses import not_paused_sql
 from predictions.row_locks import db_id
 
 _CLAIMED = ("id", "number", "first_row", "first_line", "rows", "start", "attempt")
@@ -90,11 +91,12 @@ def claim_next(job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
 
 
 def _claim(which: str, given: list[Any], job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
+    mine = "(SELECT queue FROM predictions_job WHERE id = %s)"  # noqa: S608  a mark
     sql = f"""UPDATE predictions_chunk SET state = 'running', attempt = attempt + 1, worker = %s,
             lease_until = {clock.now_sql()} + %s, publish_at = NULL
-        WHERE {which} RETURNING {", ".join(_CLAIMED)}"""  # noqa: S608  our own names
+        WHERE {which} AND {not_paused_sql(mine)} RETURNING {", ".join(_CLAIMED)}"""  # noqa: S608  our own names
     with connection.cursor() as cursor:
-        cursor.execute(sql, [worker, lease_s, *given])
+        cursor.execute(sql, [worker, lease_s, *given, db_id(job_id)])
         row = cursor.fetchone()
     if row is None:
         return None

@@ -20,9 +20,11 @@ MARKED = """
     WITH sent(job, of_attempt, at) AS (VALUES {sent})
     UPDATE predictions_job SET publish_at = NULL, published = COALESCE(published, sent.at) FROM sent
     WHERE id = sent.job AND attempt = sent.of_attempt
-    AND state = 'queued' AND publish_at IS NOT NULL AND run_after <= {now}
+    AND state = 'queued' AND publish_at > 0 AND run_after <= {now}
 """
 AT_ONCE = 1_000
+REFUSED = 0.0
+"""`publish_at` of a row whose message a worker took while its queue was paused: due, and no late note makes it sent."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def confirm(sent: Sequence[Sent]) -> None:
     for each in sent:
         if each.export_id is not None:
             mine = Export.objects.filter(pk=each.export_id, attempt=each.attempt, state=Export.State.QUEUED)
-            mine.update(publish_at=None)
+            mine.filter(publish_at__gt=REFUSED).update(publish_at=None)
 
 
 def _confirm_jobs(sent: Sequence[Sent]) -> None:
@@ -86,7 +88,7 @@ def _confirm_chunks(chunks: Sequence[tuple[int, Sent]]) -> None:
         for attempt in {sent.attempt for _, sent in chunks}:
             mine = Chunk.objects.filter(pk__in=[chunk_id for chunk_id, sent in chunks if sent.attempt == attempt])
             reserved = mine.filter(state=Chunk.State.RESERVED, attempt=attempt, job__run_after__lte=Clock())
-            reserved.update(publish_at=None)
+            reserved.filter(publish_at__gt=REFUSED).update(publish_at=None)
 
 
 def _lock(job_ids: set[UUID]) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.template.loader import render_to_string
 
-from predictions import contract, pages, submit_page
+from predictions import contract, pages, rights, submit_page
 from predictions.job_list import HEAVY, JobList
 from predictions.live import hub
 from predictions.live.screen import NOT_FOUND, Closed, Message, Screen
@@ -63,7 +63,7 @@ class JobsScreen(Screen):
         return [job for job in self.all_jobs().filter(pk__in=ids) if self.may_see(job)]
 
     def may_see(self, job: Job) -> bool:
-        return bool(self.viewer.is_staff or job.owner_id == self.viewer.pk)
+        return bool(rights.has(self.viewer, rights.SEE_ANY_JOB) or job.owner_id == self.viewer.pk)
 
     def messages(self, jobs: Iterable[Job]) -> Sequence[Message]:
         oldest_first = sorted(jobs, key=lambda job: job.pk)
@@ -101,15 +101,15 @@ class ListScreen(JobsScreen):
 
     def __init__(self, viewer: Any, query: dict[str, str]) -> None:
         super().__init__(viewer, query)
-        self.audience = hub.ALL if viewer.is_staff else hub.owner_audience(viewer.pk)
+        self.audience = hub.ALL if rights.has(viewer, rights.SEE_ANY_JOB) else hub.owner_audience(viewer.pk)
         self._list = JobList(viewer, query)
         self._said: dict[UUID, int] = {}
         self._counts_at = 0.0
 
     @property
     def seen_by(self) -> Hashable:
-        """All of the staff see the same list."""
-        return self.audience
+        """All who may see every job see the same list, with the same buttons."""
+        return self.audience, rights.of(self.viewer)
 
     def all_jobs(self) -> JobQuerySet:
         return super().all_jobs() if self.is_json else Job.objects.select_related("owner").defer(*HEAVY)

@@ -61,6 +61,14 @@ class NotPermitted(Refused):
     code = "not_permitted"
 
 
+class LacksPermission(NotPermitted):
+    """Not permitted"""
+
+    def __init__(self, detail: str, permission: str) -> None:
+        super().__init__(detail)
+        self.permission = permission
+
+
 class NotFound(Refused):
     """Not found"""
 
@@ -153,6 +161,10 @@ class ExportFailed(Refused):
 
 class ModelRefused(Exception):
     """A model's file cannot be used: it is missing, altered or does not load. Jobs wait until it can."""
+
+
+class AppendOnly(Exception):
+    """The audit is append-only: an entry can neither be changed nor deleted."""
 
 
 class NonFiniteOutput(Exception):

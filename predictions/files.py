@@ -20,10 +20,19 @@ class Source(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
+class Writing(Protocol):
+    """A file that is not seen before it is closed."""
+
+    def write(self, content: bytes) -> None: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
 class Store(Protocol):
     """What our two storages can do (local_files.py, s3_files.py). A storage that is away or full raises OSError."""
 
     def save(self, name: str, content: File[Any]) -> str: ...
+    def writing(self, name: str) -> Writing: ...
     def opened(self, key: str, start: int, end: int | None) -> AbstractContextManager[Source]: ...
     def discard(self, keys: Sequence[str]) -> None: ...
     def keys_in(self, folder: str) -> list[str]: ...
@@ -50,6 +59,11 @@ def export_key(job_id: UUID, attempt: int) -> str:
 def write(key: str, content: bytes) -> None:
     """The whole file or nothing is seen under the key; what an earlier try left there is replaced."""
     _store().save(key, ContentFile(content))
+
+
+def writing(key: str) -> Writing:
+    """The same for what comes bit by bit."""
+    return _store().writing(key)
 
 
 def write_from(key: str, content: IO[bytes]) -> None:

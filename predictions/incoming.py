@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from predictions import files, intakes, table_kinds
+from predictions import intakes, table_kinds
 from predictions.intakes import Intake
+from predictions.kept_parts import KeptBehind, KeptParts
 from predictions.model_cards import ModelCard
 from predictions.models import Upload
-from predictions.parts import Plan, Put
-from predictions.unavailable import unavailable_for
+from predictions.parts import Plan
 
 
 class Incoming:
@@ -29,9 +29,10 @@ class Incoming:
         self._may_map = may_map
         self._digest = hashlib.sha256()
         self._arrived_bytes = 0
-        self._stored_bytes = 0
         self._beginning = b""
         self._intake: Intake | None = None
+        self._kept: KeptParts | None = None
+        self._put: KeptBehind | None = None
 
     @property
     def sha256(self) -> str:
@@ -40,7 +41,7 @@ class Incoming:
     @property
     def size_bytes(self) -> int:
         """The larger of what arrived and what is stored: a table may be packed while it is sent."""
-        return max(self._arrived_bytes, self._stored_bytes)
+        return max(self._arrived_bytes, self._kept.stored_bytes if self._kept else 0)
 
     def feed(self, block: bytes) -> None:
         self._arrived_bytes += len(block)
@@ -54,7 +55,15 @@ class Incoming:
             self._intake.feed(block)
 
     def close(self) -> Plan:
-        return (self._intake or self._begin()).close()
+        plan = (self._intake or self._begin()).close()
+        if self._put:
+            self._put.finish()
+        return plan
+
+    def abandon(self) -> None:
+        """Nothing of it is written any more."""
+        if self._put:
+            self._put.abandon()
 
     def _begin(self) -> Intake:
         beginning, self._beginning = self._beginning, b""
@@ -63,26 +72,7 @@ class Incoming:
         return self._intake
 
     def _intake_of(self, kind: str) -> Intake:
-        put, most = self._count(kept_parts(self.upload, intakes.FORMATS[kind])), settings.MAX_UPLOAD_BYTES
+        self._kept = KeptParts(self.upload, intakes.FORMATS[kind])
+        put = self._put = KeptBehind(self._kept)
+        most = settings.MAX_UPLOAD_BYTES
         return intakes.ingest_for(kind, self._card, put, most, mapping=self._mapping, may_map=self._may_map)
-
-    def _count(self, put: Put) -> Put:
-        def counted(number: int, content: bytes) -> None:
-            put(number, content)
-            self._stored_bytes += len(content)
-
-        return counted
-
-
-def kept_parts(upload: Upload, part_format: str) -> Put:
-    """Writes the upload's parts. Where the storage is full, the sender is told so."""
-
-    def keep(number: int, content: bytes) -> None:
-        try:
-            files.write(files.input_key(upload.pk, number, part_format), content)
-        except OSError as error:
-            if unavailable := unavailable_for(error):
-                raise unavailable from error
-            raise
-
-    return keep

@@ -15,7 +15,7 @@ from predictions.encoding import PlainText
 from predictions.errors import InvalidInput, TooLarge
 from predictions.first_line import judge_first_line
 from predictions.first_rows import JUDGED_ROWS, JUDGED_WHOLE_BYTES, PREVIEW_ROWS, FirstRows, Judged
-from predictions.line_ends import line_count
+from predictions.line_ends import first_text, line_count
 from predictions.parts import Part, Parts, Plan, Put
 
 PART_BYTES = 4_000_000
@@ -103,11 +103,10 @@ class Ingest:
 
     def _after_first_line(self, lines: bytes, number: int) -> bytes:
         """Finds the first line that is not blank, judges it, and returns the data from there on."""
-        text = len(lines) - len(lines.lstrip(b" \n"))
-        if text == len(lines):
+        start = first_text(lines)
+        if start == len(lines):
             return b""
-        start = lines.rfind(b"\n", 0, text) + 1
-        return self._begin(lines, start, lines.index(b"\n", text) + 1, number + line_count(lines[:start]))
+        return self._begin(lines, start, lines.index(b"\n", start) + 1, number + line_count(lines[:start]))
 
     def _begin(self, lines: bytes, start: int, end: int, number: int) -> bytes:
         first = judge_first_line(lines[start : end - 1].decode(), self._card, self._mapping, self._may_map)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Q
 
+from predictions import rights
 from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State, first_id_at
 from predictions.queues import QUEUES
 
@@ -92,6 +94,19 @@ class JobList:
         """What came after the page was drawn, at most one page of it."""
         return list((self._jobs().filter(pk__gt=than) if than else self._jobs())[:PAGE])
 
+    def newest(self) -> UUID | None:
+        """The key of the newest job it could show, whatever its state."""
+        return self._scope.order_by("-pk").values_list("pk", flat=True).first()
+
+    def open_then(self, newest: UUID, seen: datetime) -> JobQuerySet:
+        """The open jobs of the list as it stood at `seen`, none newer than `newest`. What waited then may run by now."""
+        jobs = self._scope.filter(_is_open(OPEN), self._narrowed, pk__lte=newest)
+        return jobs.filter(_was_then(self.chosen.get("status", ""), seen))
+
+    def words(self) -> str:
+        """The filters, as a person is told them and the audit keeps them."""
+        return ", ".join(f"{name} {value}" for name, value in self._given.items() if name != "before")
+
     def counts(self) -> list[Counted]:
         """By status: the open ones by their index, the ended ones among the newest 10,000 jobs of the viewer."""
         return self._count(OPEN, self._scope.filter(_is_open(OPEN))) + self._count(ENDED, self._scope.order_by("-pk"))
@@ -118,7 +133,7 @@ class JobList:
         if not self.is_valid:
             return Job.objects.none()
         jobs = Job.objects.of(self.viewer)
-        if self.viewer.is_staff and "user" in self.chosen:
+        if rights.has(self.viewer, rights.SEE_ANY_JOB) and "user" in self.chosen:
             jobs = jobs.filter(owner=get_user_model().objects.filter(username=self.chosen["user"]).first())
         if "after" in self.chosen:
             jobs = jobs.filter(pk__gte=first_id_at(self.chosen["after"]))
@@ -132,6 +147,15 @@ class JobList:
         exact = Q(**{name: chosen[name] for name in ("kind", "queue") if name in chosen})
         model = Q(model=chosen["model"]) | Q(model__startswith=f"{chosen['model']}@") if "model" in chosen else Q()
         return exact & model & (text_matches(chosen["q"]) if "q" in chosen else Q())
+
+
+def _was_then(status: str, seen: datetime) -> Q:
+    """What an open job is now that had the status at `seen`. One that started since had waited."""
+    if status == State.QUEUED:
+        return Q(state=State.QUEUED) | Q(state=State.RUNNING, started__gt=seen)
+    if status == State.RUNNING:
+        return Q(state=State.RUNNING, revoke_requested=False, started__lte=seen)
+    return OF_STATUS.get(status, Q())
 
 
 def _is_open(states: Iterable[str]) -> Q:

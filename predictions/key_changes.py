@@ -1,12 +1,13 @@
-"""Who must hear that a key was revoked or an account changed: this process at once, the others through the channel layer."""
+"""Who must hear that a key was revoked, or an account or its rights changed: this process at once, the others through the channel layer."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
 
 from predictions import keys, known_keys
@@ -18,6 +19,10 @@ AT_SIGN_IN = {"last_login"}
 
 @receiver(keys.revoked)
 @receiver(post_delete, sender=ApiKey)
+@receiver(post_delete, sender=Group)
+@receiver(m2m_changed, sender=User.groups.through)
+@receiver(m2m_changed, sender=User.user_permissions.through)
+@receiver(m2m_changed, sender=Group.permissions.through)
 @receiver(post_delete, sender=settings.AUTH_USER_MODEL)
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
 def forget_keys(update_fields: Any = None, **_: Any) -> None:

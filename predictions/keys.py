@@ -45,6 +45,11 @@ def create(owner: Any, name: str) -> tuple[ApiKey, str]:
     return ApiKey.objects.create(owner=owner, name=name, key_hash=hash_of(plain), start=plain[:8]), plain
 
 
+def subject(key: ApiKey) -> str:
+    """What the audit calls it."""
+    return f"API key {key.start}…"
+
+
 def hash_of(plain: str) -> str:
     """The keys are random and long, so a plain SHA-256 cannot be guessed back."""
     return hashlib.sha256(plain.encode()).hexdigest()

@@ -10,7 +10,7 @@ import time
 
 from django.contrib.auth.models import AbstractBaseUser
 
-from predictions import keys
+from predictions import keys, rights
 from predictions.db_threads import begin_in_db_thread
 
 KEPT_S = 10.0
@@ -22,7 +22,8 @@ _forgotten = 0
 
 
 def user_of(plain: str) -> AbstractBaseUser | None:
-    """Who has just been found to own this key; None says nothing: ask `look_up`. Shared by all: read it, do not ask it for permissions."""
+    """Who has just been found to own this key; None says nothing: ask `look_up`. Shared by all: only read it.
+    Its rights were read with it."""
     until, user = _known.get(keys.hash_of(plain), (0.0, None))
     return user if time.monotonic() < until else None
 
@@ -33,6 +34,7 @@ def look_up(plain: str) -> AbstractBaseUser | None:
     key = keys.find(plain)
     if key is None:
         return None
+    rights.of(key.owner)
     begin_in_db_thread(keys.note_use, key)
     _remember(key.key_hash, key.owner, before)
     return key.owner

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
-from predictions import api_reading, known_keys
+from predictions import api_reading, known_keys, rights
 from predictions.api_answers import JSON, NOT_STORED, Answer
 from predictions.api_finding import show_once_ended
 from predictions.api_submitting import submit_vector
@@ -125,6 +125,7 @@ async def _answer(call: Call, user: AbstractBaseUser) -> Plain:
 
 
 async def _submit(call: Call, user: AbstractBaseUser) -> Answer:
+    rights.demand(user, rights.SUBMIT)
     return await submit_vector(user, api_reading.vector_request(call), api_reading.preferred_wait_s(call))
 
 

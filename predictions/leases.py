@@ -16,6 +16,7 @@ from predictions import chunk_rows, clock
 from predictions.clock import Clock
 from predictions.live import say
 from predictions.models import Chunk, Export, Job, State
+from predictions.pauses import not_paused_sql, paused
 from predictions.queues import DEFAULT, REALTIME
 from predictions.row_locks import db_id, despite_deadlocks, in_id_order, jobs_sql
 from predictions.syncing import without_waiting_for_the_disk
@@ -127,7 +128,7 @@ def _claim_sql(count: int) -> str:
         SET state = 'running', attempt = attempt + 1, worker = %s, lease_until = {clock.now_sql()} + %s,
             publish_at = NULL, started = COALESCE(started, {clock.moment_sql()}), version = version + 1
         WHERE {jobs_sql(count)} AND kind = 'realtime' AND state = 'queued' AND NOT revoke_requested
-            AND run_after <= {clock.now_sql()} {"" if count == 1 else "AND crashes = 0"}
+            AND run_after <= {clock.now_sql()} AND {not_paused_sql()} {"" if count == 1 else "AND crashes = 0"}
         RETURNING id, attempt, queue, owner_id, version, store, created, started"""  # noqa: S608  our own names
 
 
@@ -151,7 +152,7 @@ def claim_export(job_id: UUID, export_id: int, attempt: int, worker: str) -> Exp
         job = Job.objects.select_for_update().filter(pk=job_id, expires__isnull=False).first()
         awaited = Export.objects.filter(pk=export_id, job_id=job_id, state=Export.State.QUEUED, attempt=attempt)
         taken = {"state": Export.State.RUNNING, "attempt": attempt + 1, "worker": worker, "publish_at": None}
-        if job is None or not awaited.update(lease_until=Clock() + LEASE_S, **taken):
+        if job is None or not awaited.filter(~paused(DEFAULT)).update(lease_until=Clock() + LEASE_S, **taken):
             return None
     say.jobs_changed([job_id])
     return ExportClaim(job, attempt + 1, export_id)

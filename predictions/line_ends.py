@@ -30,6 +30,15 @@ def are_blank(text: bytes, ends: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]
     return is_blank
 
 
+def first_text(text: bytes, start: int = 0) -> int:
+    """Where the first line from start on begins that is not blank; the end of the text where there is none."""
+    for at in range(start, len(text), _PIECE_BYTES):
+        piece = text[at : at + _PIECE_BYTES]
+        if rest := piece.lstrip(b" \n"):
+            return max(start, text.rfind(b"\n", start, at + len(piece) - len(rest)) + 1)
+    return len(text)
+
+
 def rows_in(text: bytes) -> int:
     return rows_and_lines(text)[0]
 

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.files.storage import FileSystemStorage
 
 UNFINISHED = ".unfinished"
+
+
+class LocalWriting:
+    """Under a name of its own until it is closed. Who is killed leaves it unfinished; it goes when its key is deleted."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._unfinished = path.with_name(path.name + UNFINISHED)
+        self._file = self._unfinished.open("wb")
+
+    def write(self, content: bytes) -> None:
+        self._file.write(content)
+
+    def close(self) -> None:
+        """The disk has the bytes before the name is seen, and then the name: the database will soon say that they are there."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._unfinished.replace(self._path)
+        _names_to_disk(self._path.parent)
+
+    def abandon(self) -> None:
+        with suppress(OSError):  # a full disk refuses what is still to be written
+            self._file.close()
+        self._unfinished.unlink(missing_ok=True)
 
 
 class LocalFiles(FileSystemStorage):
@@ -20,17 +46,18 @@ class LocalFiles(FileSystemStorage):
         super().__init__(allow_overwrite=True, **options)
 
     def _save(self, name: str, content: Any) -> str:
-        """A web or worker that is killed leaves an unfinished file, which goes when its key is deleted."""
-        unfinished = Path(self.path(name + UNFINISHED))
+        file = self.writing(name)
         try:
-            super()._save(name + UNFINISHED, content)  # type: ignore[misc]  # the stubs leave it out
-            _to_disk(unfinished)
-            unfinished.replace(self.path(name))
-            _to_disk(unfinished.parent)
+            for block in content.chunks():
+                file.write(block)
+            file.close()
         except BaseException:
-            unfinished.unlink(missing_ok=True)
+            file.abandon()
             raise
         return name
+
+    def writing(self, name: str) -> LocalWriting:
+        return LocalWriting(Path(self.path(name)))
 
     @contextmanager
     def opened(self, key: str, start: int, end: int | None) -> Iterator[IO[bytes]]:
@@ -50,9 +77,8 @@ class LocalFiles(FileSystemStorage):
         return sorted(f"{folder}/{file.name}" for file in path.iterdir()) if path.exists() else []
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until the disk has a file's bytes, or a folder's names: the database will soon say that they are there."""
-    opened = os.open(path, os.O_RDONLY)
+def _names_to_disk(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:

@@ -12,7 +12,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
+from predictions import rights
 from predictions.clock import Clock
+from predictions.pauses import in_paused
 
 
 def new_id() -> UUID:
@@ -91,8 +93,8 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.update(version=F("version") + 1, **changes)
 
     def of(self, user: Any) -> JobQuerySet:
-        """Those that `user` may see: staff all, others their own."""
-        return self if user.is_staff else self.filter(owner=user)
+        """Those that `user` may see: all, or their own."""
+        return self if rights.has(user, rights.SEE_ANY_JOB) else self.filter(owner=user)
 
     def with_status(self, status: str) -> JobQuerySet:
         if status == REVOKING:
@@ -102,8 +104,8 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state=status)
 
     def due(self) -> JobQuerySet:
-        """Queued, and nobody confirmed in time that its message was sent."""
-        return self.filter(state=State.QUEUED, publish_at__lte=Clock())
+        """Queued, and nobody confirmed in time that its message was sent. A paused queue is left alone."""
+        return self.filter(~in_paused(), state=State.QUEUED, publish_at__lte=Clock())
 
     def lapsed(self) -> JobQuerySet:
         """Running under a lease that nobody renewed."""
@@ -193,11 +195,10 @@ class Job(models.Model):
             ),
             models.Index(fields=["finished"], name="job_finished"),
             models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
+            models.Index(fields=["model", "-id"], name="job_by_model"),
+            models.Index(fields=["-id", "error_text", "owner", "model"], name="job_why_failed", condition=Q(state="failed")),
         ]
-        permissions = [
-            ("revoke_any_job", "Can revoke other people's jobs"),
-            ("see_console", "Can see the console"),
-        ]
+        permissions = [*rights.AS_PERMISSIONS]
 
     def __str__(self) -> str:
         return f"{self.kind} job {self.id}"

@@ -15,7 +15,7 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, CharField, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
 from django_celery_results.models import TaskResult
 
 from predictions import clock, task_results
@@ -216,7 +216,7 @@ def traceback_of(job_id: UUID) -> str | None:
 def forget_results(job_ids: Iterable[UUID]) -> Counter[UUID]:
     """Remove the results and keep the rows; returns the bytes freed, by job. Inside the caller's transaction."""
     rows = TaskResult.objects.filter(task_id__in=[str(pk) for pk in job_ids])
-    freed = Counter({UUID(task_id): len(text or "") for task_id, text in rows.values_list("task_id", "result")})
+    freed = Counter({UUID(task_id): size or 0 for task_id, size in rows.values_list("task_id", Length("result"))})
     rows.update(result=None)
     return freed
 

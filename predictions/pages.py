@@ -7,18 +7,20 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 
-from predictions import model_cards, outcomes, progress, rest, result_rows, timeline, waiting, workers
+from predictions import model_cards, outcomes, progress, rest, result_rows, rights, timeline, waiting, workers
 from predictions.errors import Refused, UnknownModel
 from predictions.job_files import files_context
 from predictions.job_list import JobList
 from predictions.model_cards import ModelCard
-from predictions.models import OPEN, Job, Kind, State
+from predictions.models import ENDED, OPEN, Job, Kind, State
 from predictions.queues import QUEUES, start_command
 
 
 def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[str, Any]:
     """All that moves on a job's page. problem: why the viewer's last act was refused."""
+    may_run_again = rights.may_act_on(viewer, job, rights.RETRY_ANY_JOB)
     context = {
         "job": job,
         "viewer": viewer,
@@ -27,9 +29,11 @@ def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[s
         "moments": timeline.timeline(job),
         "waited_s": timeline.waited_s(job),
         "ran_s": timeline.ran_s(job),
-        "may_revoke": job.state in OPEN and not job.revoke_requested,
-        "may_retry": job.has_ended,
-        "may_run_rest": rest.may_run_rest(job),
+        "may_revoke": job.state in OPEN
+        and not job.revoke_requested
+        and rights.may_act_on(viewer, job, rights.REVOKE_ANY_JOB),
+        "may_retry": job.has_ended and may_run_again,
+        "may_run_rest": may_run_again and rest.may_run_rest(job),
         "retried_as": job.retried_as.order_by("pk").values("pk", "is_rest"),
     }
     kind_context = _batch_context if job.kind == Kind.BATCH else _realtime_context
@@ -48,6 +52,8 @@ def list_context(shown: JobList) -> dict[str, Any]:
         "first_url": f"?{shown.query(before='')}" if shown.chosen.get("before") else "",
         "gathers_known": bool(shown.chosen.get("before")) or shown.is_filtered,
         "all_query": shown.query(status="", before=""),
+        "matching_query": shown.query(before="", next=f"{reverse('jobs')}?{shown.query(before='')}"),
+        "may_match_open": shown.chosen.get("status", "") not in ENDED,
         "kinds": Kind.choices,
         "queues": QUEUES,
     } | counts_of(shown)
@@ -94,14 +100,14 @@ def _line_context(job: Job) -> dict[str, Any]:
 
 
 def _failure_context(job: Job, viewer: Any) -> dict[str, Any]:
-    """The cause as a Refused looks, so that it is shown as any refusal is; the traceback for staff alone."""
+    """The cause as a Refused looks, so that it is shown as any refusal is; the traceback for those who see the console."""
     if job.state != State.FAILED:
         return {}
     error = job.error or {}
     cause = {"detail": error.get("message", "It failed without a message."), "errors": error.get("errors", [])}
     return {
         "cause": cause | {"error_count": error.get("error_count", 0)},
-        "traceback": outcomes.traceback_of(job.pk) if viewer.is_staff else None,
+        "traceback": outcomes.traceback_of(job.pk) if rights.has(viewer, rights.SEE_CONSOLE) else None,
     }
 
 

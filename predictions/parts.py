@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, replace
 from typing import Any
 
 from predictions.columns import Columns
 from predictions.errors import Place
-from predictions.line_ends import rows_and_lines
+from predictions.line_ends import first_text, rows_and_lines
 
 Put = Callable[[int, bytes], None]
+"""Takes bytes of a part, which go behind those it was given before. Parts come in order: with the next one the last is whole."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ class Plan:
 
 
 class Parts:
-    """Cuts whole lines into parts of about part_bytes; the cuts do not depend on how the bytes arrived."""
+    """Cuts whole lines into parts of about part_bytes; the cuts do not depend on how the bytes arrived.
+
+    A part is never held: its lines are put as they come. It begins with a row, so that none is empty.
+    """
 
     def __init__(self, put: Put, part_bytes: int, first_line: int) -> None:
         self.made: list[Part] = []
@@ -60,28 +63,38 @@ class Parts:
         self._put = put
         self._part_bytes = part_bytes
         self._line = first_line
-        self._waiting = BytesIO()
+        self._part: Part | None = None
 
     def add(self, lines: bytes) -> None:
         start = 0
-        while len(lines) - start >= (lacking := self._part_bytes - self._waiting.tell()):
-            end = lines.find(b"\n", start + lacking - 1) + 1 or len(lines)
-            self._waiting.write(lines[start:end])
-            self._cut()
-            start = end
-        self._waiting.write(lines[start:])
+        while start < len(lines):
+            if self._part is None:
+                start = self._begin(lines, start)
+            if self._part is not None:
+                end = lines.find(b"\n", start + self._part_bytes - self._part.size_bytes - 1) + 1 or len(lines)
+                self._grow(self._part, lines[start:end])
+                start = end
 
     def finish(self) -> list[Part]:
-        if self._waiting.tell():
-            self._cut()
+        if self._part is not None:
+            self.made.append(self._part)
+            self._part = None
         return self.made
 
-    def _cut(self) -> None:
-        data, self._waiting = self._waiting.getvalue(), BytesIO()  # the value is no copy
-        rows, lines = rows_and_lines(data)
-        if rows:
-            part = Part(len(self.made), self.rows + 1, self._line, rows, lines, len(data))
-            self._put(part.number, data)
-            self.made.append(part)
+    def _begin(self, lines: bytes, start: int) -> int:
+        """Begins a part with the first line that is not blank; returns where that is, or the end where there is none."""
+        begin = first_text(lines, start)
+        self._line += lines.count(b"\n", start, begin)
+        if begin < len(lines):
+            self._part = Part(len(self.made), self.rows + 1, self._line, 0, 0, 0)
+        return begin
+
+    def _grow(self, part: Part, lines: bytes) -> None:
+        rows, ended = rows_and_lines(lines)
+        self._put(part.number, lines)
         self.rows += rows
-        self._line += lines
+        self._line += ended
+        grown = {"rows": part.rows + rows, "lines": part.lines + ended, "size_bytes": part.size_bytes + len(lines)}
+        self._part = replace(part, **grown)
+        if self._part.size_bytes >= self._part_bytes:
+            self.finish()

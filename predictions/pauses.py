@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 
@@ -17,4 +19,32 @@ class Pause(models.Model):
 
 
 def paused_queues() -> set[str]:
-    return set(Pause.objects.values_list("queue", flat=True))
+    return set(_paused())
+
+
+def is_paused(queue: str) -> bool:
+    return Pause.objects.filter(pk=queue).exists()
+
+
+def pauses() -> dict[str, Pause]:
+    """By the name of the queue."""
+    return {pause.queue: pause for pause in Pause.objects.all()}
+
+
+def paused(queue: str) -> models.Exists:
+    """The condition that this queue is paused, for a statement that must not begin anything then."""
+    return models.Exists(Pause.objects.filter(pk=queue))
+
+
+def in_paused(queue: str = "queue") -> models.Q:
+    """The condition that a row's queue is paused. queue: the path to it, as in `job__queue`."""
+    return models.Q(**{f"{queue}__in": _paused()})
+
+
+def not_paused_sql(queue: str = "queue") -> str:
+    """The opposite for plain SQL. queue: a column, or what gives a queue's name."""
+    return f"{queue} NOT IN (SELECT queue FROM predictions_pause)"  # noqa: S608  our own names
+
+
+def _paused() -> Any:
+    return Pause.objects.values_list("queue", flat=True)

@@ -35,9 +35,13 @@ POOL_VARIABLE = "CELERY_CUSTOM_WORKER_POOL"
 POOL = "predictions.worker.pool:ModelPool"
 
 
+def served_with(queue: str) -> str:
+    """What a worker for this queue is given as `-Q`."""
+    return f"{BATCH},{DEFAULT}" if queue in {BATCH, DEFAULT} else queue
+
+
 def start_command(queue: str) -> str:
     """What an operator types to serve this queue."""
-    served = "batch,default" if queue in {BATCH, DEFAULT} else queue
     name = BATCH if queue in {BATCH, DEFAULT} else queue
-    worker = f".venv/bin/celery -A inference_site worker --pool=custom -Q {served} -n {name}2@%h"
+    worker = f".venv/bin/celery -A inference_site worker --pool=custom -Q {served_with(queue)} -n {name}2@%h"
     return f"{POOL_VARIABLE}={POOL} {worker}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -44,8 +44,13 @@ async def receive(
         await room.demand()
         return await in_db_thread(uploading.complete, incoming.upload, plan, incoming.sha256, incoming.size_bytes)
     except BaseException:
-        await asyncio.shield(sync_to_async(uploading.withdraw)(incoming.upload))
+        await asyncio.shield(sync_to_async(_undo)(incoming))
         raise
+
+
+def _undo(incoming: Incoming) -> None:
+    incoming.abandon()
+    uploading.withdraw(incoming.upload)
 
 
 class Room:
@@ -64,15 +69,37 @@ class Room:
 
 
 async def _take_all(arriving: Arriving, incoming: Incoming, room: Room) -> None:
+    """The first block is judged before any other is read; after it each is judged and stored while the next one comes."""
+
     def take(block: bytes) -> None:
         incoming.feed(arriving.take(block))
 
     if head := arriving.take_head():
         await _to_its_end(incoming.feed, head)
-    async for block in arriving.blocks():
-        await _to_its_end(take, block)
-        await room.demand()
+    blocks = arriving.blocks()
+    if first := await anext(blocks, b""):
+        await _to_its_end(take, first)
+        await _take_rest(blocks, take, room)
     arriving.close()
+
+
+async def _take_rest(blocks: AsyncIterator[bytes], take: Callable[[bytes], None], room: Room) -> None:
+    working = _begin(take, b"")
+    coming = asyncio.ensure_future(anext(blocks, None))
+    try:
+        while True:
+            both: set[asyncio.Future[Any]] = {working, coming}
+            await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
+            if working.done():
+                working.result()
+            await room.demand()
+            if (block := coming.result()) is None:
+                break
+            working = _begin(take, block)
+            coming = asyncio.ensure_future(anext(blocks, None))
+    finally:
+        coming.cancel()
+        await asyncio.wait({working})  # nothing is written after it was withdrawn
 
 
 def _refuse_another_model(arriving: Arriving, card: ModelCard) -> None:
@@ -86,9 +113,13 @@ def _refuse_another_model(arriving: Arriving, card: ModelCard) -> None:
 
 async def _to_its_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """In a thread, and waited for also where the request is cancelled: nothing is written after it was withdrawn."""
-    working = asyncio.get_running_loop().run_in_executor(_threads, partial(work, *args, **kwargs))
+    working = _begin(work, *args, **kwargs)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         await asyncio.wait([working])
         raise
+
+
+def _begin(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    return asyncio.get_running_loop().run_in_executor(_threads, partial(work, *args, **kwargs))

@@ -16,6 +16,8 @@ from predictions.clock import Clock
 from predictions.live import say
 from predictions.models import OPEN, Chunk, Export, Job, Kind, State, note, utc_now
 from predictions.outcomes import Ending
+from predictions.pauses import in_paused, is_paused
+from predictions.queues import DEFAULT
 from predictions.row_locks import in_id_order
 from predictions.workers import Worker
 
@@ -85,11 +87,15 @@ def _take_due_jobs() -> list[dispatch.Message]:
 
 
 def _take_due_chunks() -> list[dispatch.Message]:
-    due = Chunk.objects.filter(state=Chunk.State.RESERVED, publish_at__lte=Clock(), job__state__in=OPEN)
+    due = Chunk.objects.filter(
+        ~in_paused("job__queue"), state=Chunk.State.RESERVED, publish_at__lte=Clock(), job__state__in=OPEN
+    )
     return [dispatch.for_chunk(chunk.job, chunk) for chunk in _take(due.select_related("job").order_by("pk"))]
 
 
 def _take_due_exports() -> list[dispatch.Message]:
+    if is_paused(DEFAULT):
+        return []
     due = Export.objects.filter(state=Export.State.QUEUED, publish_at__lte=Clock())
     return [dispatch.for_export(export.job, export) for export in _take(due.select_related("job").order_by("pk"))]
 
@@ -109,6 +115,7 @@ def _take_idle_batches() -> list[dispatch.Message]:
     chunks = Chunk.objects.filter(job=OuterRef("pk"))
     under_way = chunks.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING])
     idle = Job.objects.filter(
+        ~in_paused(),
         ~Exists(under_way),
         Exists(chunks.filter(state=Chunk.State.QUEUED)),
         kind=Kind.BATCH,

@@ -9,13 +9,20 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Case, CharField, F, Value, When
 
-from predictions import audit, outcomes, turns
+from predictions import audit, outcomes, rights, turns
 from predictions.errors import WrongState
 from predictions.live import say
-from predictions.models import OPEN, Job, Kind, State
+from predictions.models import OPEN, Job, JobQuerySet, Kind, State
 from predictions.outcomes import Ending
 
 BY_CELERY = "Celery's control.revoke"
+
+
+def revocable(jobs: JobQuerySet, by: Any) -> JobQuerySet:
+    """Those of them that `by` may revoke: holders of the permission all, submitters their own."""
+    if rights.has(by, rights.REVOKE_ANY_JOB):
+        return jobs
+    return jobs.filter(owner=by) if rights.has(by, rights.SUBMIT) else jobs.none()
 
 
 def revoke(job: Job, by: Any, address: str | None = None) -> Job:

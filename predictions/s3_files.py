@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
 from predictions.files import Source
@@ -22,6 +23,23 @@ DELETED_AT_ONCE = 1_000
 """S3's own limit. Source: API reference, DeleteObjects."""
 GONE = {"NoSuchKey", "404"}
 BEYOND_THE_END = "InvalidRange"
+
+
+class S3Writing:
+    """In memory until it is closed: an object is sent whole."""
+
+    def __init__(self, storage: S3Files, name: str) -> None:
+        self._storage, self._name, self._content = storage, name, io.BytesIO()
+
+    def write(self, content: bytes) -> None:
+        self._content.write(content)
+
+    def close(self) -> None:
+        self._content.seek(0)
+        self._storage.save(self._name, File(self._content))
+
+    def abandon(self) -> None:
+        self._content.close()
 
 
 class S3Files(S3Storage):
@@ -36,6 +54,9 @@ class S3Files(S3Storage):
                 Bucket=self.bucket_name, Key=self._key(name), Body=content.file
             )  # never whole in memory
         return name
+
+    def writing(self, name: str) -> S3Writing:
+        return S3Writing(self, name)
 
     @contextmanager
     def opened(self, key: str, start: int, end: int | None) -> Iterator[Source]:

@@ -11,6 +11,7 @@ from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -18,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
-from predictions import sign_in
+from predictions import audit, sign_in
 from predictions.errors import TooMany
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -79,7 +80,10 @@ def set_password(request: HttpRequest) -> HttpResponse:
     form = (PasswordChangeForm if asks_old else SetPasswordForm)(user, request.POST or None)
     if not form.is_valid():
         return render(request, "sign_in/set_password.html", {"form": form}, status=422 if form.is_bound else 200)
-    update_session_auth_hash(request, form.save())
+    with transaction.atomic():
+        user = form.save()
+        audit.write(user, "set password", f"user {user.get_username()}", "set by its owner", audit.address_of(request))
+    update_session_auth_hash(request, user)
     request.session.pop(BY_LINK, None)
     messages.success(request, "Your password is set. Every other session of yours has been signed out.")
     return redirect(settings.LOGIN_REDIRECT_URL)

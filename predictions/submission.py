@@ -70,7 +70,9 @@ def submit_batch(owner: Any, upload: Upload, wishes: Wishes, job_id: UUID | None
     plan = Plan.from_json(upload.plan)
     sizes = {"total": plan.rows, "chunks": len(plan.parts), "notes": list(plan.notes)}
     same = {"upload": upload, "file_name": upload.file_name, "id": job_id or new_id()}
-    return _accept(_batch_job(owner, upload.model, wishes, **same, **sizes), [_chunk_of(part) for part in plan.parts], wishes)
+    return _accept(
+        _batch_job(owner, upload.model, wishes, **same, **sizes), [_chunk_of(part) for part in plan.parts], wishes
+    )
 
 
 def retry(job: Job, by: Any, source: str = "api") -> Job:

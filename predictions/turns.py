@@ -22,6 +22,7 @@ from predictions.limits import limits_of
 from predictions.live import say
 from predictions.models import Chunk, Job, State, note
 from predictions.outcomes import Ending
+from predictions.pauses import is_paused
 from predictions.queues import BATCH
 from predictions.tallies import WORKING, Scored
 
@@ -60,11 +61,14 @@ def begin(job: Job, chunks: list[Chunk]) -> list[dispatch.Message]:
 
 
 def reserve(job_id: UUID) -> list[dispatch.Message]:
-    """Reserve chunks until one for each live batch worker is under way; returns the messages to publish."""
+    """Reserve chunks until one for each live batch worker is under way; returns the messages to publish.
+
+    Of a job whose queue is paused, none: the steward goes on with it once it is resumed.
+    """
     wanted = _wanted()
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=job_id).first()
-        if job is None or job.has_ended or _is_to_stop(job):
+        if job is None or job.has_ended or _is_to_stop(job) or is_paused(job.queue):
             return []
         under_way = job.parts.filter(state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]).count()
         chunks = list(job.parts.filter(state=Chunk.State.QUEUED).order_by("number")[: max(0, wanted - under_way)])
@@ -210,6 +214,16 @@ def end_if_stopped(job: Job) -> State:
     if job.parts.filter(state=Chunk.State.RUNNING).exists():
         return State.RUNNING
     return _end(job, Ending(State.REVOKED) if job.revoke_requested else _verdict(job))
+
+
+def end_those_stopped(jobs: list[Job]) -> list[Job]:
+    """The same for many at once whose revocation was asked; returns those that have ended."""
+    busy = set(Chunk.objects.filter(job__in=jobs, state=Chunk.State.RUNNING).values_list("job_id", flat=True))
+    idle = [job for job in jobs if job.pk not in busy]
+    if idle:
+        Job.objects.filter(pk__in=[job.pk for job in idle], state=State.RUNNING).change(state=State.REVOKED)
+        outcomes.end_many(idle, Ending(State.REVOKED))
+    return idle
 
 
 def try_again(job: Job, claim: ChunkClaim, reason: str) -> bool:

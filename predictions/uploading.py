@@ -8,8 +8,9 @@ from django.db import transaction
 
 from predictions import files, matching, upload_limits
 from predictions.errors import InvalidInput
-from predictions.incoming import Incoming, kept_parts
+from predictions.incoming import Incoming
 from predictions.json_rows import ingest_rows
+from predictions.kept_parts import KeptParts
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Upload
 from predictions.parts import Plan
@@ -25,9 +26,7 @@ def begin(
     before, or waits for that as a draft.
     """
     mapping = matching.remembered(owner, card.name) if may_map else None
-    upload = Upload.objects.create(
-        owner=owner, file_name=file_name[-255:], model=card.ref, size_bytes=announced_bytes
-    )
+    upload = Upload.objects.create(owner=owner, file_name=file_name[-255:], model=card.ref, size_bytes=announced_bytes)
     try:
         upload_limits.demand_room(upload)
     except BaseException:
@@ -52,11 +51,14 @@ def complete(upload: Upload, plan: Plan, sha256: str, size_bytes: int) -> Upload
 def receive_rows(owner: Any, rows: list[list[float]], card: ModelCard) -> Upload:
     """Rows of a JSON body, already judged, become a table."""
     upload = Upload.objects.create(owner=owner, model=card.ref)
+    parts = KeptParts(upload, "table")
     try:
-        plan = ingest_rows(rows, card, kept_parts(upload, "table"))
+        plan = ingest_rows(rows, card, parts)
+        parts.finish()
         upload_limits.reserve(upload, plan.size_bytes)
         return complete(upload, plan, "", plan.size_bytes)
     except BaseException:
+        parts.abandon()
         withdraw(upload)
         raise
 

@@ -6,6 +6,7 @@ from django.urls import path
 
 from predictions.views import (
     api_guide,
+    bulk_revocations,
     drafts,
     job,
     jobs,
@@ -35,7 +36,8 @@ urlpatterns = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/rows/", jobs.rows, name="job_rows"),
     path("jobs/rows/new/", jobs.new_rows, name="new_job_rows"),
-    path("jobs/revocations/", revocations.revoke_selected, name="jobs_revoke"),
+    path("jobs/revocations/", bulk_revocations.revoke_selected, name="jobs_revoke"),
+    path("jobs/revocations/matching/", bulk_revocations.revoke_matching, name="jobs_revoke_matching"),
     path("jobs/retries/", retries.retry_selected, name="jobs_retry"),
     path("jobs/<uuid:job_id>/", job.job, name="job"),
     path("jobs/<uuid:job_id>/live/", job.live, name="job_live"),

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from predictions.models import Job, State, first_id_at, utc_now
+from predictions.pauses import is_paused
 from predictions.workers import live_workers
 
 LOOKED_AT = 50
@@ -67,7 +68,7 @@ class Pace:
     @classmethod
     def of(cls, queue: str) -> Pace:
         took = sorted(_recent_runs_s(queue))
-        if not took:
+        if not took or is_paused(queue):
             return cls(0, 0.0, 0.0)
         return cls(len(live_workers(queue)), took[len(took) // 4], took[(len(took) * 9) // 10])
 

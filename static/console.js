@@ -1,4 +1,4 @@
-// The console's lists: rows keep their places while they are being chosen from, and the confirmation counts what will happen.
+// The console's lists: rows keep their places while they are being chosen from.
 (() => {
   "use strict";
 
@@ -25,28 +25,15 @@
     fresh.replaceChildren(...kept, ...[...arrived.values()].filter((row) => !kept.includes(row)));
   }
 
-  document.addEventListener("htmx:before:swap", ({ detail }) => {
-    for (const { fragment } of detail.tasks) all("tbody[data-hold][id]", fragment).forEach(holdRows);
-  });
-
-  // Revoking several: how many will never start, and what becomes of those that run.
-  const WILL = {
-    never: (n) => `${n} ${n === 1 ? "waits and never starts" : "wait and never start"}`,
-    keeps: (n) => `${n} ${n === 1 ? "runs, stops after the block in hand and keeps its finished rows" : "run, stop after the block in hand and keep their finished rows"}`,
-    drops: (n) => `${n} ${n === 1 ? "runs and keeps no result" : "run and keep no result"}`,
-    left: (n) => `${n} ${n === 1 ? "has left this list and is" : "have left this list and are"} stopped if still running`,
-  };
-
-  function describe() {
-    const chosen = all("[data-select]:checked").map((box) => box.dataset.will);
-    const parts = Object.entries(WILL).map(([will, words]) => [chosen.filter((other) => other === will).length, words]);
-    const detail = parts.filter(([count]) => count).map(([count, words]) => words(count)).join("; ");
-    for (const button of all("[data-revokes-selected]")) {
-      button.dataset.confirm = `Revoke ${chosen.length} ${chosen.length === 1 ? "job" : "jobs"}?`;
-      button.dataset.confirmDetail = `${detail}. Inputs stay, so they can be retried.`;
-    }
+  // What somebody opened stays open.
+  function keepOpen(fresh) {
+    fresh.open = document.getElementById(fresh.id)?.open ?? fresh.open;
   }
 
-  document.addEventListener("change", describe);
-  document.addEventListener("app:refreshed", describe);
+  document.addEventListener("htmx:before:swap", ({ detail }) => {
+    for (const { fragment } of detail.tasks) {
+      all("tbody[data-hold][id]", fragment).forEach(holdRows);
+      all("details[id]", fragment).forEach(keepOpen);
+    }
+  });
 })();

@@ -14,7 +14,7 @@ from tests.processes import ROOT
 
 KNOWN = re.compile(r"^#?([A-Z0-9_]+)=", re.MULTILINE)
 READ = re.compile(
-    r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint)\(\s*"([A-Z0-9_]+)\""""
+    r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint|addresses|web_address|webhook_secret|on)\(\s*"([A-Z0-9_]+)\""""
 )
 
 

@@ -1,48 +1,57 @@
-"""The audit trail, newest first: filtered by who and by what, one page by key."""
+"""The audit trail, newest first: filtered by who, what, to what and when, one page by key, each found by an index."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
+from django.db import connection
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from predictions.audit import Audit
 
 PAGE = 50
-ACTIONS_LOOKED_AT = 1_000
+MOST_NAMES = 200
+KINDS = ("job", "queue", "worker", "API key", "user", "group", "model")
+"""What the subject of an entry begins with, for who types the rest alone."""
+SLACK = timedelta(minutes=5)
+NO_TIME = "That is no time. Give one like 2026-11-21T14:30, in UTC."
+FILTERS = ("who", "action", "subject", "after", "until")
 
 
 class FilterForm(forms.Form):
+    """Times are UTC."""
+
     who = forms.CharField(max_length=150, required=False)
     action = forms.CharField(max_length=40, required=False)
-    before = forms.IntegerField(min_value=1, required=False)
+    subject = forms.CharField(max_length=200, required=False)
+    after = forms.DateTimeField(required=False, label="From", error_messages={"invalid": NO_TIME})
+    until = forms.DateTimeField(required=False, label="To", error_messages={"invalid": NO_TIME})
+    before = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class AuditList:
-    """A filter that cannot be read is left out, and the form says so."""
+    """A filter that cannot be read shows nothing, and says so in `form`."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.form = FilterForm(given)
-        self.form.is_valid()
-        self._chosen = {name: value for name, value in self.form.cleaned_data.items() if value}
-
-    @property
-    def who(self) -> str:
-        return str(self._chosen.get("who", ""))
-
-    @property
-    def action(self) -> str:
-        return str(self._chosen.get("action", ""))
+        self.is_valid = self.form.is_valid()
+        self.chosen: dict[str, Any] = {name: value for name, value in self.form.cleaned_data.items() if value}
+        self._given = {name: str(given[name]) for name in self.chosen}
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self._chosen.keys() & {"who", "action"})
+        return bool(self.chosen.keys() & set(FILTERS)) or not self.is_valid
 
     @property
     def is_first_page(self) -> bool:
-        return "before" not in self._chosen
+        return "before" not in self.chosen
 
     @property
     def is_live(self) -> bool:
@@ -51,23 +60,72 @@ class AuditList:
 
     def page(self) -> tuple[list[Audit], str]:
         """The entries, and the query of the next page or nothing."""
-        entries = Audit.objects.order_by("-pk")
-        if "who" in self._chosen:
-            entries = entries.filter(who_name=self._chosen["who"])
-        if "action" in self._chosen:
-            entries = entries.filter(action=self._chosen["action"])
-        if "before" in self._chosen:
-            entries = entries.filter(pk__lt=self._chosen["before"])
-        rows = list(entries[: PAGE + 1])
-        return rows[:PAGE], self.query(before=rows[PAGE - 1].pk) if len(rows) > PAGE else ""
+        rows = list(self.entries(self.chosen.get("before"))[: PAGE + 1])
+        return rows[:PAGE], self.query(before=str(rows[PAGE - 1].pk)) if len(rows) > PAGE else ""
 
-    def query(self, **changes: Any) -> str:
-        kept = {name: value for name, value in (self._chosen | changes).items() if value}
-        return urlencode(kept)
+    def entries(self, before: int | None = None) -> QuerySet[Audit]:
+        """All that match, newest first. before: only older ones than this."""
+        if not self.is_valid:
+            return Audit.objects.none()
+        found = Audit.objects.order_by("-pk")
+        if before:
+            found = found.filter(pk__lt=before)
+        return self._between(self._named(found))
+
+    def query(self, **changes: str) -> str:
+        return urlencode({name: value for name, value in (self._given | changes).items() if value})
+
+    def _named(self, found: QuerySet[Audit]) -> QuerySet[Audit]:
+        """A subject is the rarest of them, so its index is to be used: SQLite would prefer that of who and action."""
+        exact = {"who_name": self.chosen.get("who"), "action": self.chosen.get("action")}
+        exact = {name: value for name, value in exact.items() if value}
+        if "subject" not in self.chosen:
+            return found.filter(**exact)
+        beside = {f"_{name}": Coalesce(F(name), Value("")) for name in exact}
+        found = found.filter(subject=self._subject).alias(**beside)
+        return found.filter(**{f"_{name}": value for name, value in exact.items()})
+
+    @cached_property
+    def _subject(self) -> str:
+        return _whole_subject(self.chosen["subject"])
+
+    def _between(self, found: QuerySet[Audit]) -> QuerySet[Audit]:
+        """Entries are numbered in the order of their times, but for those that were written at once: so an index by number finds them."""
+        if after := self.chosen.get("after"):
+            found = found.filter(at__gte=after, pk__gte=_first_since(after - SLACK))
+        if until := self.chosen.get("until"):
+            found = found.filter(at__lt=until, pk__lt=_first_since(until + SLACK))
+        return found
+
+
+def _first_since(moment: datetime) -> int:
+    """The number of the first entry from then on; of one to come where there is none."""
+    found = Audit.objects.filter(at__gte=moment).order_by("at").values_list("pk", flat=True).first()
+    return 2**63 - 1 if found is None else found
+
+
+def _whole_subject(typed: str) -> str:
+    """`realtime` is the queue of that name, an id a job's, unless an entry is about just what was typed."""
+    words = typed.strip()
+    try:
+        return f"job {UUID(words)}"
+    except ValueError:
+        wholes = [words, *(f"{kind} {words}" for kind in KINDS)]
+        return next((whole for whole in wholes if Audit.objects.filter(subject=whole).exists()), words)
 
 
 def names() -> tuple[list[str], list[str]]:
-    """Who acted and what they did, among the newest entries: the choices of the filters."""
-    newest = Audit.objects.order_by("-pk").values_list("who_name", "action")[:ACTIONS_LOOKED_AT]
-    found = list(newest)
-    return sorted({who for who, _ in found}), sorted({action for _, action in found})
+    """Who ever acted and what was ever done: the choices of the filters."""
+    return _distinct("who_name"), _distinct("action")
+
+
+def _distinct(column: str) -> list[str]:
+    """From value to value along its index, so that a million entries of twenty people are twenty looks."""
+    table = Audit._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE found(name) AS (SELECT min({column}) FROM {table} UNION ALL "  # noqa: S608  our own names
+            f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > found.name) FROM found WHERE name IS NOT NULL) "
+            f"SELECT name FROM found WHERE name IS NOT NULL LIMIT {MOST_NAMES}"
+        )
+        return [str(name) for (name,) in cursor.fetchall()]

@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 
 from predictions.errors import NotFound
 from predictions.queues import BATCH, REALTIME, start_command
 from predictions.workers import Node, nodes
-from workers_admin import kept_results, recent, worker_cards
+from workers_admin import incidents, kept_results, notices, recent, worker_cards
 from workers_admin.audit_list import AuditList, names
 from workers_admin.conditions import MISSING_AFTER_S, Facts, conditions
 from workers_admin.depths import QueueDepth
 from workers_admin.facts import facts_now
+from workers_admin.inspection import asker
 from workers_admin.permissions import acts_of
+from workers_admin.task_search import TaskSearch
 
 AUDIT_SENT = 20
 
@@ -63,6 +64,8 @@ def _overview(_: Mapping[str, Any]) -> dict[str, Any]:
         "running_jobs": recent.running(),
         "running_count": recent.running_count(),
         "failed_jobs": recent.failed(),
+        "incidents": incidents.lately(),
+        "told_ways": notices.ways(),
     }
 
 
@@ -87,19 +90,25 @@ def drifting(facts: Facts) -> set[str]:
 
 
 def _workers(_: Mapping[str, Any]) -> dict[str, Any]:
-    return {"cards": worker_cards.cards(nodes()), "commands": [start_command(queue) for queue in (REALTIME, BATCH)]}
-
-
-def _results(_: Mapping[str, Any]) -> dict[str, Any]:
-    expiring, expiring_count = kept_results.expiring()
     return {
-        "result_expires_s": settings.RESULT_EXPIRES,
-        "history_days": settings.HISTORY_DAYS,
-        "expiring_jobs": expiring,
-        "expiring_count": expiring_count,
-        "kept_jobs": kept_results.kept(),
-        "removed": kept_results.removed(),
-        "removed_jobs": kept_results.removed_lately(),
+        "cards": worker_cards.cards(nodes(), asker.look()),
+        "inspect_trouble": asker.trouble,
+        "commands": [start_command(queue) for queue in (REALTIME, BATCH)],
+    }
+
+
+def _results(given: Mapping[str, Any]) -> dict[str, Any]:
+    search = TaskSearch(given)
+    return kept_results.policy() | (_found(search) if search.is_asked else kept_results.lists()) | {"search": search}
+
+
+def _found(search: TaskSearch) -> dict[str, Any]:
+    found, seen = search.found()
+    return {
+        "found": found,
+        "how_far": search.how_far(seen),
+        "next_url": f"?{search.query(before=str(seen.next))}" if seen.next else "",
+        "first_url": f"?{search.query(before='')}" if search.chosen.get("before") else "",
     }
 
 
@@ -113,6 +122,7 @@ def _audit(given: Mapping[str, Any]) -> dict[str, Any]:
         "newest_last": entries[:AUDIT_SENT][::-1],
         "next_url": f"?{next_query}" if next_query else "",
         "first_url": "" if listed.is_first_page else f"?{listed.query(before='')}",
+        "export_query": listed.query(before=""),
         "people": people,
         "actions": actions,
     }

@@ -7,13 +7,14 @@ database_queued = waiting + unacked + unpublished + missing - stale - running.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import redis
 from django.db.models import Count, Min, Q, QuerySet
 
 from predictions import broker, workers
 from predictions.models import OPEN, Chunk, Export, Job, Kind, State, utc_now
+from predictions.pauses import paused_queues
 from predictions.queues import DEFAULT, QUEUES
 from workers_admin.messages import About, Held, held
 
@@ -70,13 +71,21 @@ class Compared:
     running: int
 
 
-def depths() -> list[QueueDepth]:
-    """Every queue. Redis is read first: what ends meanwhile looks stale for a moment, and never lost."""
+def depths(silence: str = "") -> list[QueueDepth]:
+    """Every queue. Redis is read first: what ends meanwhile looks stale for a moment, and never lost.
+
+    silence: the sentence for a Redis that is known not to answer, which is not asked then.
+    """
+    counted, error = ({}, silence) if silence else _counted()
+    paused = paused_queues()
+    return [replace(_depth(queue, counted.get(queue), error), paused=queue in paused) for queue in QUEUES]
+
+
+def _counted() -> tuple[dict[str, broker.Depth], str]:
     try:
-        counted, error = broker.depths(), ""
+        return broker.depths(), ""
     except redis.RedisError as failed:
-        counted, error = {}, _sentence(failed)
-    return [_depth(queue, counted.get(queue), error) for queue in QUEUES]
+        return {}, _sentence(failed)
 
 
 def _depth(queue: str, counted: broker.Depth | None, error: str) -> QueueDepth:

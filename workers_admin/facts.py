@@ -1,39 +1,79 @@
-"""Gathers what conditions.py judges: from the database, from Redis, and for how long messages have been missing."""
+"""Gathers what conditions.py judges: from the database, from what stands around us, and for how long messages have been missing."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from datetime import datetime
 
-import redis
 from django.conf import settings
+from django.db import connection
 
-from predictions import broker, ticks, workers
-from workers_admin.conditions import Facts
+from predictions import ticks, workers
+from predictions.clock import now_s
+from predictions.models import utc_now
+from predictions.queues import BATCH, DEFAULT, REALTIME
+from workers_admin import surroundings
+from workers_admin.conditions import MISSING, Facts
 from workers_admin.depths import QueueDepth, depths
+from workers_admin.models import Incident
+from workers_admin.redis_look import redis_address
+from workers_admin.trends import trends
+
+LOOKS = 3
+"""The quickest of so many counts: one that had to wait for a processor says nothing about the database."""
 
 _lock = threading.Lock()
 _missing_since: dict[str, float] = {}
+_looks: deque[float] = deque(maxlen=LOOKS)
 
 
 def facts_now() -> Facts:
-    found = depths()
+    """Redis is asked only where it is not known to be silent."""
+    around = surroundings.watch.latest()
+    found = depths(around.redis.error)
     error = next((depth.broker_error for depth in found if depth.broker_error), "")
+    if error and not around.redis.error:
+        surroundings.watch.stir()
+    steward_age_s, commit_s, read_s = _steward()
     return Facts(
         depths=found,
         nodes=workers.nodes(),
-        steward_age_s=ticks.age_s("steward"),
+        steward_age_s=steward_age_s,
         redis_address=redis_address(),
         redis_error=error,
-        eviction_policy=None if error else _eviction_policy(),
-        missing_for_s=missing_for_s(found, time.monotonic()),
+        redis=around.redis,
+        missing_for_s=missing_for_s(found, time.monotonic(), _known_for_s()),
+        trends=trends(now_s()),
+        wait_targets_s=wait_targets_s(),
+        disks=around.disks,
+        disk_free_share=settings.DISK_FREE_PERCENT / 100,
+        commit_s=commit_s,
+        read_s=read_s,
+        database=str(connection.settings_dict["NAME"]),
     )
 
 
-def missing_for_s(found: Iterable[QueueDepth], now: float) -> dict[str, float]:
-    """For how long each queue has lacked messages, as far as this process has seen.
+def _steward() -> tuple[float | None, float | None, float | None]:
+    """(seconds since its tick, what its commits take, what looking that up took of late)."""
+    begun = time.monotonic()
+    age_s, commit_s = ticks.seen("steward")
+    with _lock:
+        _looks.append(time.monotonic() - begun)
+        return age_s, commit_s, min(_looks) if len(_looks) == LOOKS else None
+
+
+def wait_targets_s() -> dict[str, float]:
+    batch_s = float(settings.BATCH_WAIT_TARGET)
+    return {REALTIME: float(settings.REALTIME_WAIT_TARGET), BATCH: batch_s, DEFAULT: batch_s}
+
+
+def missing_for_s(
+    found: Iterable[QueueDepth], now: float, known_for_s: dict[str, float] | None = None
+) -> dict[str, float]:
+    """For how long each queue has lacked messages, as far as this process has seen, or a steward noted.
 
     One look cannot tell a message that is lost from one in flight.
     """
@@ -41,19 +81,15 @@ def missing_for_s(found: Iterable[QueueDepth], now: float) -> dict[str, float]:
         lacking = {depth.name for depth in found if depth.missing}
         for name in _missing_since.keys() - lacking:
             del _missing_since[name]
-        return {name: now - _missing_since.setdefault(name, now) for name in lacking}
+        seen_s = {name: now - _missing_since.setdefault(name, now) for name in lacking}
+    return {name: max(seconds, (known_for_s or {}).get(name, 0.0)) for name, seconds in seen_s.items()}
 
 
-def _eviction_policy() -> str | None:
-    """None where the server does not let us ask, as hosted ones do."""
-    try:
-        return broker.eviction_policy()
-    except redis.RedisError:
-        return None
+def _known_for_s() -> dict[str, float]:
+    """By queue, from the incidents that are open: a page that is opened in the middle of the night has seen nothing itself."""
+    begun = Incident.objects.filter(ended=None, key__startswith=MISSING).values_list("key", "began")
+    return {key.removeprefix(MISSING): _seconds_since(began) for key, began in begun}
 
 
-def redis_address() -> str:
-    """As an operator may read it on a screen: without its password."""
-    parts = urlsplit(settings.REDIS_URL)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+def _seconds_since(moment: datetime) -> float:
+    return max(0.0, (utc_now() - moment).total_seconds())

@@ -24,32 +24,43 @@ from django.db import connection
 
 from predictions import workers
 from predictions.live import say
-from predictions.queues import POOL
 from predictions.vitals import vitals
+from predictions.workers import Wishes
+from workers_admin.celery_worker import PREFORK, CeleryWorker
 
 log = logging.getLogger(__name__)
 EVERY_S = 2.0
 AT_MOST_EVERY_S = 0.5
 LAST_REPORT_S = 3.0
-PREFORK = "prefork"
-CUSTOM = "custom"
+AT_FIRST = {"stop_asked": False, "queues_asked": None, "pool_asked": None}
+NEWS = ("state", "job", "model_state", "processed")
 
 
 class Reporter:
-    """One thread in each process that runs tasks."""
+    """One thread in each process that runs tasks, and in the parent of several."""
 
     def __init__(self) -> None:
         self._pid = 0
         self._parent = 0
+        self._is_forking = False
+        self._has_children = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._said: dict[str, Any] = {}
+        self._celery: CeleryWorker | None = None
 
     def start(self) -> None:
         if self._pid != os.getpid():
-            self._pid, self._parent, self._stop, self._said = os.getpid(), os.getppid(), threading.Event(), {}
+            self._pid, self._parent, self._said, self._thread = os.getpid(), os.getppid(), {}, None
+            self._is_forking = self._has_children = False
+        if self._thread is None:
+            self._stop = threading.Event()
             self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
             self._thread.start()
+
+    def look_after(self, celery: CeleryWorker | None) -> None:
+        """None: Celery's loop is not in this process."""
+        self._celery = celery
 
     def pause(self) -> None:
         """No report is under way when this returns."""
@@ -57,6 +68,17 @@ class Reporter:
         vitals.changed.set()
         if self._thread is not None:
             self._thread.join(LAST_REPORT_S)
+            self._thread = None
+
+    def before_fork(self) -> None:
+        self._is_forking = True
+        self.pause()
+
+    def after_fork(self) -> None:
+        """In the parent: its children report for themselves; what only Celery's loop knows it goes on telling."""
+        if self._is_forking:
+            self._is_forking, self._has_children = False, True
+            self.start()
 
     def end(self) -> None:
         """Say goodbye: this process will report no more."""
@@ -71,6 +93,8 @@ class Reporter:
 
     def _run(self) -> None:
         process = psutil.Process()
+        if self._has_children:  # the next fork may follow at once
+            self._stop.wait(AT_MOST_EVERY_S)
         while not self._stop.is_set():
             try:
                 self._report(process)
@@ -84,29 +108,73 @@ class Reporter:
         connection.close()
 
     def _report(self, process: psutil.Process) -> None:
-        facts = vitals.as_facts(process)
-        begins = {} if self._said else {"stop_asked": False}  # a number of a process is used again
-        workers.report(vitals.name, os.getpid(), vitals.host, {**facts, **begins, "ended": False})
-        if begins and vitals.pool == PREFORK:  # the parent reported until its first child could
-            workers.say_goodbye(vitals.name, vitals.host, self._parent)
-        if not vitals.stopping and workers.is_asked_to_stop(vitals.name, vitals.host, os.getpid()):
-            self._stop_worker()
-        said = {name: facts[name] for name in ("state", "job", "model_state", "processed")}
+        if self._celery:
+            vitals.queues, vitals.pool_size = self._celery.queues, self._celery.pool_size
+            vitals.may_resize = self._celery.may_resize
+        said = self._report_node() if self._has_children else self._report_process(process)
+        self._heed(workers.wishes_of(vitals.name, vitals.host, self._pids()))
         if said != self._said:
             self._said = said
             say.workers_changed()
+
+    def _report_node(self) -> dict[str, Any]:
+        workers.report_node(vitals.name, vitals.host, vitals.of_node())
+        return {"queues": vitals.queues, "pool_size": vitals.pool_size}
+
+    def _report_process(self, process: psutil.Process) -> dict[str, Any]:
+        """Returns what is news when it differs."""
+        facts = vitals.of_process(process)
+        if self._celery or not self._said:
+            facts |= vitals.of_node()
+        begins = {} if self._said else AT_FIRST  # a number of a process is used again
+        workers.report(vitals.name, os.getpid(), vitals.host, {**facts, **begins, "ended": False})
+        if begins and self._is_child:  # the parent reported until its first child could
+            workers.say_goodbye(vitals.name, vitals.host, self._parent)
+        return {name: facts[name] for name in NEWS} | {"queues": vitals.queues}
+
+    def _pids(self) -> list[int]:
+        """Of whom a wish is this process's to hear."""
+        return self._celery.pids if self._celery and self._has_children else [os.getpid()]
+
+    @property
+    def _is_child(self) -> bool:
+        return vitals.pool == PREFORK and self._celery is None
+
+    def _heed(self, wishes: Wishes) -> None:
+        if wishes.stop and not vitals.stopping and not self._has_children:
+            self._stop_worker()
+        if self._celery and wishes.queues is not None:
+            self._serve(self._celery, wishes.queues)
+        if self._celery and wishes.pool_size is not None:
+            self._resize(self._celery, wishes.pool_size)
+
+    def _serve(self, celery: CeleryWorker, wished: list[str]) -> None:
+        if sorted(celery.queues) == sorted(wished):
+            workers.fulfil(vitals.name, vitals.host, queues_asked=wished)
+            say.workers_changed()
+        else:
+            log.info("Asked to serve %s", ", ".join(wished) or "nothing")
+            celery.serve(wished)
+
+    def _resize(self, celery: CeleryWorker, wished: int) -> None:
+        if celery.pool_size == wished or not celery.may_resize:
+            workers.fulfil(vitals.name, vitals.host, pool_asked=wished)
+            say.workers_changed()
+        else:
+            celery.resize(wished)
 
     def _stop_worker(self) -> None:
         """Celery's warm shutdown: the task in hand ends first. Of prefork, the parent is the worker."""
         vitals.stopping = True
         log.info("Asked to finish and stop")
-        if vitals.pool != PREFORK:
+        if not self._is_child:
             os.kill(os.getpid(), signal.SIGTERM)
         elif not self.is_orphan:
             os.kill(self._parent, signal.SIGTERM)
 
 
 reporter = Reporter()
+os.register_at_fork(after_in_parent=reporter.after_fork)
 
 
 def on_init(sender: str, **_: Any) -> None:
@@ -117,21 +185,17 @@ def on_init(sender: str, **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def on_setup(instance: Any, **_: Any) -> None:
-    vitals.queues = list(instance.app.amqp.queues.consume_from)
-    vitals.pool = pool_name(instance.pool_cls)
+    celery = CeleryWorker(instance)
+    vitals.queues, vitals.pool = celery.queues, celery.pool_name
     vitals.prefetch = instance.prefetch_multiplier
+    reporter.look_after(celery)
     vitals.changed.set()
-
-
-def pool_name(pool: type) -> str:
-    """As one asks for it on the command line."""
-    return CUSTOM if f"{pool.__module__}:{pool.__name__}" == POOL else pool.__module__.rsplit(".", 1)[-1]
 
 
 @worker_before_create_process.connect
 def on_fork(**_: Any) -> None:
-    """From here on the children, who run the tasks, report for themselves. No thread of ours may hold a lock while it forks."""
-    reporter.pause()
+    """No thread of ours may hold a lock while it forks."""
+    reporter.before_fork()
     _close_pool()
 
 
@@ -144,6 +208,9 @@ def _close_pool() -> None:
 
 @worker_process_init.connect
 def on_process(**_: Any) -> None:
+    """A forked child has inherited its parent's view of Celery, which is no more true here."""
+    if vitals.pool == PREFORK:
+        reporter.look_after(None)
     reporter.start()
 
 

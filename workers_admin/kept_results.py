@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
 
 from predictions.job_list import COUNTED, HEAVY
@@ -24,11 +26,29 @@ class Removed:
     is_least: bool
 
 
-def expiring() -> tuple[list[Job], Counted]:
-    """The next to go within the hour, and how many there are."""
-    soon = Job.objects.filter(expires__lt=utc_now() + SOON, kept=False)
-    number = soon[: COUNTED + 1].aggregate(number=Count("pk"))["number"]
-    return _shown(soon.order_by("expires")), Counted(min(number, COUNTED), number > COUNTED)
+def policy() -> dict[str, Any]:
+    """How long results live, and what became of those that were there."""
+    return {
+        "result_expires_s": settings.RESULT_EXPIRES,
+        "history_days": settings.HISTORY_DAYS,
+        "expiring_count": expiring_count(),
+        "removed": removed(),
+    }
+
+
+def lists() -> dict[str, Any]:
+    return {"expiring_jobs": expiring(), "kept_jobs": kept(), "removed_jobs": removed_lately()}
+
+
+def expiring_count() -> Counted:
+    """Of the results that go within the hour."""
+    number = _soon()[: COUNTED + 1].aggregate(number=Count("pk"))["number"]
+    return Counted(min(number, COUNTED), number > COUNTED)
+
+
+def expiring() -> list[Job]:
+    """The next to go."""
+    return _shown(_soon().order_by("expires"))
 
 
 def kept() -> list[Job]:
@@ -43,6 +63,10 @@ def removed() -> Removed:
     newest = Job.objects.filter(state=State.EXPIRED).order_by("-pk")
     found = newest[: COUNTED + 1].aggregate(number=Count("pk"), freed=Sum("freed_bytes"))
     return Removed(min(found["number"], COUNTED), found["freed"] or 0, found["number"] > COUNTED)
+
+
+def _soon() -> QuerySet[Job]:
+    return Job.objects.filter(expires__lt=utc_now() + SOON, kept=False)
 
 
 def _shown(jobs: QuerySet[Job]) -> list[Job]:

@@ -9,8 +9,8 @@ from django.db.models import Q
 class Sample(models.Model):
     """One stretch of time of a queue, or of one model on it. at: when it began, in seconds since 1970, a multiple of every_s.
 
-    model "": the queue as a whole; only these know its depth, as it stood at the stretch's end. waits, runs: {bucket: jobs}
-    by the time they waited and ran; micro_batches: {vectors in a pass: passes}.
+    model "": the queue as a whole; only these know how it stood: soon after the end of ten seconds, and the most of that
+    in a longer stretch. waits, runs: {bucket of histograms.py: jobs}; micro_batches: {vectors in a pass: jobs scored so}.
     """
 
     at = models.BigIntegerField()
@@ -46,11 +46,12 @@ class Incident(models.Model):
 
     key = models.CharField(max_length=200)
     words = models.CharField(max_length=500)
+    command = models.CharField(max_length=500, blank=True, help_text="what to type about it")
+    href = models.CharField(max_length=200, blank=True, help_text="where to go about it")
     is_bad = models.BooleanField(default=True)
     began = models.DateTimeField()
+    seen_at = models.FloatField(help_text="when a steward last found it so, in seconds of the database's clock")
     ended = models.DateTimeField(null=True)
-    begin_told = models.DateTimeField(null=True)
-    end_told = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key"], condition=Q(ended=None), name="one_open_incident_a_key")]
@@ -60,8 +61,29 @@ class Incident(models.Model):
         return self.key
 
 
+class Notice(models.Model):
+    """Somebody to be told, by one way, that an incident began or ended. due: null once it was told or given up."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notices")
+    of_end = models.BooleanField()
+    way = models.CharField(max_length=8)
+    whom = models.CharField(max_length=500, help_text="addresses, or the host of the webhook")
+    tries = models.PositiveSmallIntegerField(default=0)
+    due = models.FloatField(null=True, help_text="when it may be tried, in seconds of the database's clock")
+    told = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["incident", "of_end", "way"], name="told_once_a_way")]
+        indexes = [models.Index(fields=["way", "due"], name="notice_due", condition=Q(due__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{'end' if self.of_end else 'begin'} of {self.incident_id} by {self.way}"
+
+
 class Scaler(models.Model):
-    """One autoscaler as it reports itself. workers: [{name, pid, gpu, state}] of those it started; threshold: in units of depth."""
+    """One autoscaler as it reports itself. workers: [{name, pid, gpu, state, started}] of those it started; threshold: in units of depth."""
 
     queue = models.CharField(max_length=16)
     host = models.CharField(max_length=120)
@@ -72,7 +94,8 @@ class Scaler(models.Model):
     is_dry_run = models.BooleanField(default=False)
     workers = models.JSONField(default=list)
     depth = models.PositiveIntegerField(null=True)
-    decision = models.CharField(max_length=300, blank=True, help_text="its last one, and why")
+    standing = models.CharField(max_length=300, blank=True, help_text="what it does now, and why")
+    decision = models.CharField(max_length=300, blank=True, help_text="the last by which it changed anything, and why")
     decided = models.DateTimeField(null=True)
     beat_at = models.FloatField()
     ended = models.BooleanField(default=False)
@@ -82,3 +105,17 @@ class Scaler(models.Model):
 
     def __str__(self) -> str:
         return f"autoscaler of {self.queue} [{self.pid}]"
+
+
+class Total(models.Model):
+    """The jobs of one queue since it was first counted; until: the samples before then are in it. It never goes back."""
+
+    queue = models.CharField(max_length=16, primary_key=True)
+    submitted = models.PositiveBigIntegerField(default=0)
+    succeeded = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    revoked = models.PositiveBigIntegerField(default=0)
+    until = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.queue

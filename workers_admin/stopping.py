@@ -11,39 +11,33 @@ from typing import Any
 from django.db import transaction
 
 from predictions import audit
-from predictions.errors import NotFound, WrongState
+from predictions.errors import WrongState
 from predictions.live import say
-from predictions.workers import Node, Worker, ask_to_stop, nodes
+from predictions.workers import Worker, ask_to_stop
+from workers_admin.asking import named
 from workers_admin.worker_cards import STOPPABLE
 
 
 def finish_and_stop(name: str, by: Any, address: str | None = None) -> str:
     """What will happen, in a sentence. Raises NotFound, WrongState."""
-    node = _node(name)
+    node = named(name)
     if node.state not in STOPPABLE:
         raise WrongState(f"{name} is {node.state}; only an idle or busy worker can be asked to finish and stop.")
     outcome = "finishes the job in hand, then stops" if node.state == "busy" else "stops now"
     with transaction.atomic():
         ask_to_stop(name, node.host)
-        audit.write(by, "stop worker", f"worker {name}", outcome, address)
+        audit.write(by, "stop worker", f"worker {name}", outcome, address, {"state": node.state}, {"state": "stopping"})
     say.workers_changed()
     return f"{name} {outcome}."
 
 
 def dismiss(name: str, by: Any, address: str | None = None) -> str:
     """Take a lost worker out of sight; it shows itself again should it come back. Raises NotFound, WrongState."""
-    node = _node(name)
+    node = named(name)
     if node.state != "lost":
         raise WrongState(f"{name} is {node.state}; only a lost worker can be dismissed.")
     with transaction.atomic():
         Worker.objects.filter(name=name, host=node.host).delete()
-        audit.write(by, "dismiss worker", f"worker {name}", "dismissed", address)
+        audit.write(by, "dismiss worker", f"worker {name}", "dismissed", address, {"state": node.state}, {})
     say.workers_changed()
     return f"{name} is dismissed. Should it come back, it is listed again."
-
-
-def _node(name: str) -> Node:
-    node = next((node for node in nodes() if node.name == name), None)
-    if node is None:
-        raise NotFound(f"There is no worker called '{name}'.")
-    return node

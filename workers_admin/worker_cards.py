@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
+from predictions.models import Job
+from predictions.queues import QUEUES
+from predictions.vitals import LAST_JOBS
 from predictions.workers import Node, Worker
+from workers_admin import asking, lamps, resizing, serving
+from workers_admin.inspection import Answer
+from workers_admin.lamps import Lamp
+from workers_admin.said import Said, said_of
 
 STOPPABLE = ("idle", "busy")
 SUMMED = ("processed", "failed", "fenced", "rows_per_s", "cpu_percent", "memory_bytes", "gpu_memory_bytes")
@@ -20,12 +28,66 @@ class JobInHand:
 
 
 @dataclass(frozen=True)
+class QueueServed:
+    """One that a worker serves, or was asked to. is_wish: it does not do so yet, or it still does though it was asked not to."""
+
+    name: str
+    is_served: bool
+    is_wish: bool
+    drop_detail: str
+
+
+@dataclass(frozen=True)
 class WorkerCard:
-    """alone_on: the queues that nobody else serves, so that their jobs would wait."""
+    """alone_on: the queues that nobody else serves, so that their jobs would wait. answer: what Celery said of it last."""
 
     node: Node
     in_hand: list[JobInHand]
     alone_on: list[str]
+    last_jobs: list[Job]
+    answer: Answer | None
+
+    @property
+    def lamps(self) -> tuple[Lamp, ...]:
+        return lamps.lamps(self.node)
+
+    @property
+    def said(self) -> list[Said]:
+        return said_of(self.answer.said) if self.answer else []
+
+    @property
+    def may_change(self) -> bool:
+        return asking.may_change(self.node)
+
+    @property
+    def queues(self) -> list[QueueServed]:
+        served, wished = self.node.queues, serving.wished_queues(self.node)
+        return [
+            QueueServed(name, name in served, (name in served) != (name in wished), self._drop_detail(name))
+            for name in [*served, *(name for name in wished if name not in served)]
+        ]
+
+    @property
+    def may_add(self) -> list[str]:
+        return [queue for queue in QUEUES if queue not in serving.wished_queues(self.node)]
+
+    @property
+    def may_grow(self) -> bool:
+        return self.may_change and self.node.first.may_resize and self.pool_wished < resizing.MOST
+
+    @property
+    def may_shrink(self) -> bool:
+        return self.may_change and self.node.first.may_resize and self.pool_wished > resizing.LEAST
+
+    @property
+    def pool_wished(self) -> int:
+        return resizing.wished_size(self.node)
+
+    def _drop_detail(self, queue: str) -> str:
+        """What the confirmation says will happen."""
+        alone = f" No other worker serves {queue}: its jobs will wait." if queue in self.alone_on else ""
+        kept = f"It works off what it has fetched and takes no more from {queue}; nothing is lost."
+        return f"{kept}{alone} Started again, it serves the queues of its command line."
 
     @property
     def total(self) -> dict[str, float]:
@@ -64,15 +126,44 @@ class WorkerCard:
     def devices(self) -> str:
         return ", ".join(sorted({process.device for process in self.node.processes if process.device}))
 
+    @property
+    def gpu_percent(self) -> float | None:
+        """Of the busiest of its GPUs."""
+        return max((each.gpu_percent for each in self.node.processes if each.gpu_percent is not None), default=None)
+
+    @property
+    def versions(self) -> list[tuple[str, str]]:
+        return sorted(self.node.first.versions.items())
+
 
 def anchor(name: str) -> str:
     """The id of a worker's card on the page."""
     return "worker-" + "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
-def cards(nodes: Iterable[Node]) -> list[WorkerCard]:
+def cards(nodes: Iterable[Node], answers: Mapping[str, Answer]) -> list[WorkerCard]:
+    """answers: what Celery said last, by worker."""
     known = list(nodes)
-    return [WorkerCard(node, _in_hand(node), _alone_on(node, known)) for node in known]
+    jobs = _last_jobs(known)
+    return [
+        WorkerCard(node, _in_hand(node), _alone_on(node, known), jobs.get(node.name, []), answers.get(node.name))
+        for node in known
+    ]
+
+
+def _last_jobs(known: list[Node]) -> dict[str, list[Job]]:
+    """Of each worker, the latest first. The workers tell which: a look by their name would cost an index on every job."""
+    ids = {node.name: _ids(node) for node in known}
+    rows = Job.objects.select_related("owner").defer("vector", "summary").in_bulk([job_id for each in ids.values() for job_id in each])
+    return {name: [rows[job_id] for job_id in each if job_id in rows] for name, each in ids.items()}
+
+
+def _ids(node: Node) -> list[UUID]:
+    """The ids are UUIDv7: of several processes, what was submitted last comes first."""
+    if len(node.processes) == 1:
+        return [UUID(job_id) for job_id in reversed(node.first.last_jobs)]
+    told = {UUID(job_id) for process in node.processes for job_id in process.last_jobs}
+    return sorted(told, reverse=True)[:LAST_JOBS]
 
 
 def _in_hand(node: Node) -> list[JobInHand]:

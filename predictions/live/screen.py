@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from predictions import rights
+
 # hx-ws comes back after codes of the 1011 to 1014 kind and stays away after any other.
 FAILED, ASK_AGAIN, FELL_BEHIND = 1011, 1012, 1013
 NOT_SIGNED_IN, NOT_PERMITTED, NOT_FOUND = 4401, 4403, 4404
@@ -67,7 +69,7 @@ class Screen(ABC):
     @property
     def seen_by(self) -> Hashable:
         """Viewers of whom this is the same see the same."""
-        return self.viewer.pk, self.viewer.is_staff
+        return self.viewer.pk, rights.of(self.viewer)
 
     @property
     def key(self) -> Hashable:
@@ -75,5 +77,5 @@ class Screen(ABC):
         return type(self), self.seen_by, self.audience, tuple(sorted(self.query.items()))
 
     @property
-    def rights(self) -> tuple[str, bool]:
-        return self.audience, self.viewer.is_staff
+    def rights(self) -> Hashable:
+        return self.audience, rights.of(self.viewer)

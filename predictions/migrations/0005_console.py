@@ -29,6 +29,11 @@ class Migration(migrations.Migration):
             field=models.JSONField(null=True),
         ),
         migrations.AddField(
+            model_name='tick',
+            name='commit_s',
+            field=models.FloatField(help_text='what writing it lately took at least, until it was on the disk', null=True),
+        ),
+        migrations.AddField(
             model_name='worker',
             name='celery_at',
             field=models.FloatField(help_text="when Celery's own loop in it last turned", null=True),
@@ -37,6 +42,26 @@ class Migration(migrations.Migration):
             model_name='worker',
             name='gpu_percent',
             field=models.FloatField(null=True),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='last_jobs',
+            field=models.JSONField(db_default=[], default=list, help_text='ids of what it worked on, the latest last'),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='may_resize',
+            field=models.BooleanField(db_default=False, default=False, help_text='its pool grows and shrinks when it is asked to'),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='pool_asked',
+            field=models.PositiveSmallIntegerField(help_text='processes it was asked to have, until it has', null=True),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='queues_asked',
+            field=models.JSONField(help_text='the queues it was asked to serve, until it does', null=True),
         ),
         migrations.AddField(
             model_name='worker',
@@ -52,5 +77,13 @@ class Migration(migrations.Migration):
             model_name='worker',
             name='versions',
             field=models.JSONField(db_default={}, default=dict, help_text='of python, celery, torch and the product'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['model', '-id'], name='job_by_model'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['-id', 'error_text', 'owner', 'model'], name='job_why_failed'),
         ),
     ]

@@ -6,7 +6,7 @@ from django import template
 
 from predictions.templatetags.quantities import duration
 
-__all__ = ["between", "counted", "duration", "ordinal", "percent", "urgency"]
+__all__ = ["between", "counted", "duration", "ordinal", "percent", "revoke_will", "urgency"]
 
 register = template.Library()
 register.filter("duration", duration)
@@ -49,3 +49,15 @@ def percent(share: float) -> str:
 def counted(number: int, noun: str) -> str:
     """1 → "1 row", 8400 → "8,400 rows"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@register.filter
+def revoke_will(status: str, kind: str) -> str:
+    """What revoking will do to a job: the word that revoking.js counts by."""
+    if status == "queued":
+        return "never"
+    if status == "revoking":
+        return "stopping"
+    if status != "running":
+        return "ended"
+    return "keeps" if kind == "batch" else "drops"

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template import loader
 
@@ -18,14 +18,14 @@ from predictions.models import Job, Upload
 from predictions.submit_page import recent_context, sent_context
 
 SIGNED_OUT = "You have been signed out. What you wrote is still here: copy it, then reload the page to sign in again."
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def signed_in(view: View) -> View:
     """As login_required, but a script gets the sentence and not the page to sign in, so that no input is lost."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return view(request, *args, **kwargs) if request.user.is_authenticated else signed_out(request)
 
     return guarded
@@ -41,7 +41,7 @@ def posted(view: View) -> View:
     """POST only; whoever reloads the address gets the page."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return view(request, *args, **kwargs) if request.method == "POST" else redirect("submit")
 
     return guarded

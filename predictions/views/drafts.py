@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from predictions import matching, receiving, submission, uploading
+from predictions import matching, receiving, rights, submission, uploading
 from predictions.arriving import arriving_of
 from predictions.composing import draft_context
+from predictions.db_threads import in_db_thread
 from predictions.errors import InvalidInput, NotFound, Refused
 from predictions.forms import card_of, draft_wishes
 from predictions.models import Job, Upload
 from predictions.parts import Plan
+from predictions.refusing import permitted
 from predictions.views.answers import accepted, is_script, posted, refused, signed_in, signed_out
 
 GONE = "The upload is no longer kept: drafts are removed after an hour. Send the file again."
@@ -30,6 +32,7 @@ async def receive(request: HttpRequest) -> HttpResponse:
     if not user.is_authenticated:
         return await sync_to_async(signed_out)(request)
     try:
+        await in_db_thread(rights.demand, user, rights.SUBMIT)
         draft = await _received(request, user)
     except Refused as refusal:
         return await sync_to_async(refused)(request, refusal, "csv")
@@ -38,6 +41,7 @@ async def receive(request: HttpRequest) -> HttpResponse:
 
 @posted
 @signed_in
+@permitted(rights.SUBMIT)
 def submit_draft(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     draft = uploading.draft_of(request.user, draft_id)
     try:

@@ -18,7 +18,7 @@ from predictions import audit, samples
 from predictions import keys as api_keys
 from predictions.errors import Refused
 from predictions.forms import key_name
-from predictions.keys import ApiKey
+from predictions.keys import ApiKey, subject
 
 
 @require_http_methods(["GET", "POST"])
@@ -33,7 +33,8 @@ def keys(request: HttpRequest) -> HttpResponse:
         return _page(request, refusal.status, problem=refusal, name=request.POST.get("name", ""))
     with transaction.atomic():
         made, plain = api_keys.create(request.user, name)
-        audit.write(request.user, "make key", f"API key {made.start}…", name, audit.address_of(request))
+        facts = {"owner": request.user.get_username(), "name": name}
+        audit.write(request.user, "make key", subject(made), name, audit.address_of(request), after=facts)
     return _page(request, 201, made=made, plain=plain)
 
 
@@ -45,7 +46,8 @@ def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
         raise Http404
     with transaction.atomic():
         if api_keys.revoke(request.user, key.pk):
-            audit.write(request.user, "revoke key", f"API key {key.start}…", "revoked", audit.address_of(request))
+            was, now = {"revoked": False}, {"revoked": True}
+            audit.write(request.user, "revoke key", subject(key), "revoked", audit.address_of(request), was, now)
     messages.success(request, f"The key {key.name} is revoked. Requests that use it are refused from now on.")
     return redirect("keys")
 

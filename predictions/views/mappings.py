@@ -8,19 +8,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from predictions import matching, model_cards, uploading
+from predictions import matching, model_cards, rights, uploading
 from predictions.composing import Filled, compose_context, draft_context
 from predictions.errors import NotFound, Refused
 from predictions.matching_form import MatchingForm, matching_form
 from predictions.model_cards import ModelCard
 from predictions.models import Upload
 from predictions.parts import Plan
+from predictions.refusing import permitted
 from predictions.views.answers import is_script, page, posted, refused, signed_in
 from predictions.views.drafts import GONE
 
 
 @posted
 @signed_in
+@permitted(rights.SUBMIT)
 def choose_columns(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """`do` says what becomes of the posted choice; without a word it is only looked at."""
     try:

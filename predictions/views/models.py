@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from predictions import model_cards
+from predictions import model_cards, rights
 from predictions.model_cards import ModelCard
 from predictions.model_figures import figures
 from predictions.readiness import loaded_on, readiness
@@ -22,7 +21,7 @@ from predictions.readiness import loaded_on, readiness
 @login_required
 def models(request: HttpRequest) -> HttpResponse:
     by_name = groupby(model_cards.cards(), key=lambda card: card.name)
-    faults = model_cards.faults() if cast(User, request.user).is_staff else []
+    faults = model_cards.faults() if rights.has(request.user, rights.SEE_CONSOLE) else []
     return render(
         request, "predictions/models.html", {"models": [_shown(list(cards)) for _, cards in by_name], "faults": faults}
     )

@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from predictions import audit, pages, rest, submission
+from predictions import audit, pages, retrying, rights
 from predictions.errors import Refused
 from predictions.models import Job
+from predictions.refusing import permitted
+from predictions.retrying import REST, RETRY, Act
 from predictions.views.answers import is_script
 from predictions.views.job import job_or_404
 from predictions.views.selection import back_to_list, selected_jobs
 from predictions.views.signed_in import signed_in
 
-Act = tuple[str, Callable[[Job, Any, str], Job]]
-"""What the audit calls it, and what submits the new job."""
-RETRY: Act = ("retry", submission.retry)
-REST: Act = ("rest", rest.rest)
-
 
 @require_POST
 @signed_in
+@permitted(rights.SUBMIT, rights.RETRY_ANY_JOB)
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return _once_more(request, job_id, RETRY)
 
 
 @require_POST
 @signed_in
+@permitted(rights.SUBMIT, rights.RETRY_ANY_JOB)
 def run_rest(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return _once_more(request, job_id, REST)
 
@@ -51,6 +47,7 @@ def _once_more(request: HttpRequest, job_id: UUID, act: Act) -> HttpResponse:
 
 @require_POST
 @signed_in
+@permitted(rights.SUBMIT, rights.RETRY_ANY_JOB)
 def retry_selected(request: HttpRequest) -> HttpResponse:
     counts = Counter(_retry_or_reason(request, job) for job in selected_jobs(request))
     queued = counts.pop("", 0)
@@ -64,12 +61,7 @@ def retry_selected(request: HttpRequest) -> HttpResponse:
 
 
 def _queue(request: HttpRequest, job: Job, act: Act) -> Job:
-    name, submit = act
-    with transaction.atomic():
-        again = submit(job, request.user, "web")
-        if job.owner_id != request.user.pk:
-            audit.write(request.user, name, f"job {job.pk}", f"queued as {again.pk}", audit.address_of(request))
-    return again
+    return retrying.again(job, act, request.user, "web", audit.address_of(request))
 
 
 def _retry_or_reason(request: HttpRequest, job: Job) -> str:

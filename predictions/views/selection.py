@@ -19,7 +19,7 @@ def selected_jobs(request: HttpRequest) -> JobQuerySet:
 
 def back_to_list(request: HttpRequest) -> str:
     """The list with the filters and the page it had."""
-    wanted = request.POST.get("next", "")
+    wanted = request.POST.get("next", "") or request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if is_ours else reverse("jobs")
 

@@ -10,12 +10,13 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from predictions import submission, uploading
+from predictions import rights, submission, uploading
 from predictions.composing import compose_context, filled_from, standing_context
 from predictions.errors import Refused
 from predictions.forms import card_of, json_request, vector_request
 from predictions.json_bodies import Request
 from predictions.models import Job
+from predictions.refusing import permitted
 from predictions.submit_page import recent_context, sent_context
 from predictions.views.answers import accepted, page, posted, problem, refused, signed_in
 
@@ -30,12 +31,14 @@ def submit(request: HttpRequest) -> HttpResponse:
 
 @posted
 @signed_in
+@permitted(rights.SUBMIT)
 def submit_vector(request: HttpRequest) -> HttpResponse:
     return _submitted(request, "vector", vector_request)
 
 
 @posted
 @signed_in
+@permitted(rights.SUBMIT)
 def submit_json(request: HttpRequest) -> HttpResponse:
     return _submitted(request, "json", json_request)
 

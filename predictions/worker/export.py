@@ -60,6 +60,7 @@ def work_on(claim: ExportClaim, model: Model) -> None:
         insist(partial(exports.fail, claim, failures.reason(error)))
     finally:
         beat.drop(claim)
+        vitals.worked_on(str(claim.job_id))
         vitals.end(0, jobs=0, failed=failed)
 
 
@@ -73,6 +74,7 @@ def _write(claim: ExportClaim, model: Model, file: IO[bytes]) -> int | None:
             return None
         for table in _tables(claim, chunk, plan, model):
             writer.add(table)
+            vitals.moved()
         if time.monotonic() - told_at > TOLD_EVERY_S:
             insist(partial(exports.tell_progress, claim, writer.rows))
             told_at = time.monotonic()

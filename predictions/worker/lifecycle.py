@@ -15,7 +15,7 @@ from predictions import recovery
 from predictions.errors import ModelRefused
 from predictions.vitals import vitals
 from predictions.worker.beat import beat
-from predictions.worker.runtime import Model, models
+from predictions.worker.runtime import Model, gpu, models
 
 log = logging.getLogger(__name__)
 TRY_AGAIN_S = 5.0
@@ -51,6 +51,7 @@ def load(ref: str | None = None) -> Model | None:
     if vitals.model_state != "ready":
         vitals.changed.set()
     vitals.device, vitals.model, vitals.model_state, vitals.model_error = model.device, model.card.ref, "ready", ""
+    vitals.gpu = gpu()
     return model
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 import numpy as np
 from django.db import DataError, IntegrityError
 
-from predictions import leases, outcomes
+from predictions import leases, outcomes, pausing
 from predictions.leases import VectorClaim
 from predictions.models import State
 from predictions.outcomes import Ending
 from predictions.vitals import vitals
-from predictions.worker import failures, lifecycle, refusals
+from predictions.worker import failures, lifecycle, refusals, serving
 from predictions.worker.beat import beat
 from predictions.worker.insisting import insist
 from predictions.worker.runtime import Model
@@ -44,6 +44,7 @@ def work_on(requests: Sequence[Request], ref: str) -> None:
     score(claims, vectors, model)
     if left := vectors.keys() - {claim.job_id for claim in claims}:
         _score_alone(left, vectors, model)
+        serving.leave_to_resume(partial(pausing.put_back_jobs, left))
 
 
 def _score_alone(left: set[UUID], vectors: dict[UUID, list[float]], model: Model) -> None:
@@ -66,6 +67,7 @@ def score(claims: Sequence[VectorClaim], vectors: dict[UUID, list[float]], model
         failed = sum(_fail(claim, result) for claim, result in scored if isinstance(result, Exception))
     finally:
         beat.drop(*claims)
+        vitals.worked_on(*(str(claim.job_id) for claim in claims))
         vitals.end(rows=len(claims), jobs=len(claims), failed=failed)
 
 

@@ -40,6 +40,7 @@ def work_on(claim: ChunkClaim, model: Model, turn: Turn | None = None) -> State 
         return insist(partial(_fail, claim, error))
     finally:
         beat.drop(claim)
+        vitals.worked_on(str(claim.job.pk))
         vitals.end(rows, failed=int(failed))
     if state is None:
         refusals.count(claim)
@@ -55,6 +56,7 @@ def _score(claim: ChunkClaim, model: Model) -> Scored:
             scored.stopped_at, scored.stopped_line, scored.cut_short = at, line, watch.is_overworked
             break
         output.take(read.block)
+        vitals.moved()
         at, line = read.end, line + read.lines
     output.write(claim)
     scored.spent_s = watch.worked_s()

@@ -153,6 +153,12 @@ def device() -> torch.device:
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
+@cache
+def gpu() -> str:
+    """Its UUID as NVIDIA's library knows it, whichever number it has here; empty on the CPU."""
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}" if device().type == "cuda" else ""
+
+
 def load(card: ModelCard) -> Model:
     """Load a model once its file is known to be the card's, and warm it up. Raises ModelRefused."""
     model_cards.verify(card)

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from celery import shared_task
 
-from predictions import dispatch, leases, turns
+from predictions import dispatch, leases, pausing, turns
 from predictions.models import State
 from predictions.turns import Turn
 from predictions.vitals import vitals
-from predictions.worker import export, lifecycle, micro_batch, part
+from predictions.worker import export, lifecycle, micro_batch, part, serving
 from predictions.worker.insisting import insist
 from predictions.worker.micro_batch import Request
 from predictions.worker.together import TogetherTask, is_settled
@@ -46,6 +46,8 @@ def score_chunk(job_id: str, chunk_id: int, attempt: int, ref: str) -> None:
     """
     model = lifecycle.model_or_postpone(ref, [UUID(job_id)])
     claim = insist(partial(leases.claim_chunk, UUID(job_id), chunk_id, attempt, vitals.name)) if model else None
+    if model and claim is None:
+        serving.leave_to_resume(partial(pausing.put_back_chunk, chunk_id, attempt))
     turn, state = Turn(vitals.name), None
     while model and claim:
         state = part.work_on(claim, model, turn)
@@ -61,6 +63,8 @@ def make_export(job_id: str, export_id: int, attempt: int, ref: str) -> None:
     claim = insist(partial(leases.claim_export, UUID(job_id), export_id, attempt, vitals.name)) if model else None
     if model and claim:
         export.work_on(claim, model)
+    elif model:
+        serving.leave_to_resume(partial(pausing.put_back_export, export_id, attempt))
 
 
 def _is_uuid(text: str) -> bool:

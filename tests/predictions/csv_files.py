@@ -40,6 +40,13 @@ FAULTS = {
 UNCLOSED = "unclosed quote: a cell must end on the line it starts on"
 
 
+class Collected(dict[int, bytes]):
+    """The parts of a file by number, put together from what an ingest puts."""
+
+    def put(self, number: int, content: bytes) -> None:
+        self[number] = self.get(number, b"") + content
+
+
 @dataclass(frozen=True)
 class Dialect:
     delimiter: str

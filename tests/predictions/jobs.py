@@ -72,6 +72,7 @@ def receive(owner: Any, file_name: str, blocks: Iterable[bytes], card: ModelCard
             incoming.feed(block)
         return uploading.complete(incoming.upload, incoming.close(), incoming.sha256, incoming.size_bytes)
     except BaseException:
+        incoming.abandon()
         uploading.withdraw(incoming.upload)
         raise
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 class Viewer:
     pk = 1
-    is_staff = False
+    is_active = False
 
 
 class Counting(Screen):

@@ -53,7 +53,7 @@ def test_what_is_kept_while_the_steward_waits_for_it_stays(
         waiting = threading.Thread(target=lambda: (duty(), connection.close()))
         waiting.start()
         time.sleep(0.3)
-        keeping.keep(job, user)
+        keeping.keep([job], user)
     waiting.join()
     assert now(job).state == State.SUCCEEDED and outcomes.results_of([job.pk])
 

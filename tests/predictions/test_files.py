@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 from uuid import UUID
@@ -108,13 +109,15 @@ def test_a_file_is_never_seen_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pathlib.Path.replace", lambda path, to: seen.append((path.read_bytes(), to)))
     files.delete([KEY])
     files.write(KEY, b"whole")
-    assert seen == [(b"whole", default_storage.path(KEY))] and not default_storage.exists(KEY)
+    assert seen == [(b"whole", Path(default_storage.path(KEY)))] and not default_storage.exists(KEY)
     files.delete([KEY])
 
 
 def test_the_disk_has_a_file_before_its_name_is_seen_and_then_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = []
-    monkeypatch.setattr(os, "fsync", lambda opened: steps.append("folder" if S_ISDIR(os.fstat(opened).st_mode) else "file"))
+    monkeypatch.setattr(
+        os, "fsync", lambda opened: steps.append("folder" if S_ISDIR(os.fstat(opened).st_mode) else "file")
+    )
     monkeypatch.setattr("pathlib.Path.replace", lambda path, to: steps.append("replace"))
     files.write(KEY, b"whole")
     assert steps == ["file", "replace", "folder"]

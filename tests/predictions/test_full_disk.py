@@ -15,12 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from django.conf import settings as django_settings
-from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import Client
 
 from predictions import files
-from predictions.local_files import LocalFiles
+from predictions.local_files import LocalFiles, LocalWriting
 from predictions.model_cards import ModelCard
 from predictions.models import Event, Job, Upload
 from predictions.worker import insisting, part
@@ -67,20 +66,19 @@ def test_a_write_that_fails_leaves_no_half_of_a_file() -> None:
     assert kept_files() == before
 
 
-class HalfOfIt(ContentFile):  # type: ignore[type-arg]  # no subscript at run time
+class HalfOfIt(LocalWriting):
     """Its second half finds no room."""
 
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        whole = self.read()
-        yield whole[: len(whole) // 2]
+    def write(self, content: bytes) -> None:
+        super().write(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class FullStorage(LocalFiles):
     """Half of a file gets onto the disk, then there is no room."""
 
-    def _save(self, name: str, content: Any) -> str:
-        return super()._save(name, HalfOfIt(content.read()))
+    def writing(self, name: str) -> LocalWriting:
+        return HalfOfIt(Path(self.path(name)))
 
 
 @pytest.fixture

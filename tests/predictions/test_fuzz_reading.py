@@ -19,7 +19,7 @@ from predictions.columns import Columns
 from predictions.csv_reading import Block, _read_compiled, _read_exactly, _read_quickly, blocks, read_block
 from predictions.ingest import Ingest, Plan
 from predictions.numbers_in_text import TOO_LARGE, WHITESPACE, cut, fault_of_text
-from tests.predictions.csv_files import FEATURES, Given, files
+from tests.predictions.csv_files import FEATURES, Collected, Given, files
 from tests.predictions.nearest import hard_number, nearest_float32
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
@@ -74,8 +74,8 @@ def counted(request: pytest.FixtureRequest) -> Iterator[Counted]:
 def test_of_any_file_every_planted_fault_is_told_and_every_good_row_is_read(
     counted: Counted, file: Given, data: st.DataObject
 ) -> None:
-    parts: dict[int, bytes] = {}
-    ingest = Ingest(Model(), parts.__setitem__, 1 << 31, data.draw(st.sampled_from([1, 40, 200, 4_000_000])))
+    parts = Collected()
+    ingest = Ingest(Model(), parts.put, 1 << 31, data.draw(st.sampled_from([1, 40, 200, 4_000_000])))
     for block in _cut(file.data, data.draw(st.lists(st.integers(0, len(file.data)), max_size=5))):
         ingest.feed(block)
     plan = ingest.close()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from predictions.csv_reading import blocks, read_block
 from predictions.errors import InvalidInput, Refused, TooLarge, Unreadable, UnsupportedType
 from predictions.ingest import Ingest, Plan
+from tests.predictions.csv_files import Collected
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ MODEL = Model()
 
 def take(data: bytes | str, step: int = 65_536, part_bytes: int = 4_000_000, max_bytes: int = 1 << 31) -> Taken:
     data = data.encode() if isinstance(data, str) else data
-    parts: dict[int, bytes] = {}
-    ingest = Ingest(MODEL, parts.__setitem__, max_bytes, part_bytes)
+    parts = Collected()
+    ingest = Ingest(MODEL, parts.put, max_bytes, part_bytes)
     for start in range(0, len(data), step):
         ingest.feed(data[start : start + step])
     return Taken(ingest.close(), parts)
@@ -252,8 +253,8 @@ def a_file(rows: int, bad: int, of: int = 1_000) -> str:
 
 
 def test_a_file_is_refused_early_where_more_than_half_of_its_first_thousand_rows_are_bad() -> None:
-    parts: dict[int, bytes] = {}
-    ingest = Ingest(MODEL, parts.__setitem__, 1 << 31)
+    parts = Collected()
+    ingest = Ingest(MODEL, parts.put, 1 << 31)
     with pytest.raises(InvalidInput) as refused:
         ingest.feed(a_file(1_000, bad=612).encode())
     assert refused.value.detail == (

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from predictions import workers
+from predictions.clock import Clock
 from predictions.models import utc_now
 from predictions.queues import QUEUES
 from predictions.workers import Node, Worker
@@ -40,6 +41,7 @@ def process(name: str = "realtime@here", age_s: float = 0.0, **differs: Any) -> 
         "queues": ["realtime"],
         "started": utc_now() - timedelta(hours=1),
         "pid": os.getpid(),
+        "celery_at": Clock(),
     }
     facts = {**calm, **differs}
     pid = facts.pop("pid")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.workers_admin.facts import a_node, depth, found
 from workers_admin.facts import missing_for_s
+from workers_admin.redis_look import RedisLook
 
 
 def test_nothing_is_said_when_all_is_well() -> None:
@@ -67,14 +68,14 @@ def test_redis_that_does_not_answer_is_named_with_a_command_that_asks_it() -> No
 
 
 def test_an_eviction_policy_that_loses_messages_comes_with_its_cure() -> None:
-    (condition,) = found(eviction_policy="allkeys-lru")
+    (condition,) = found(redis=RedisLook(policy="allkeys-lru"))
     assert "maxmemory-policy is allkeys-lru" in condition.words and condition.command.endswith(
         "config set maxmemory-policy noeviction"
     )
 
 
 def test_an_eviction_policy_that_the_server_does_not_tell_is_no_matter() -> None:
-    assert found(eviction_policy=None) == []
+    assert found(redis=RedisLook(policy=None)) == []
 
 
 def test_messages_that_have_been_missing_for_long_are_said_so() -> None:

@@ -16,7 +16,7 @@ from predictions.workers import Worker
 from tests.conftest import StartWorker
 from tests.processes import end, eventually
 from tests.workers_admin.facts import process
-from workers_admin import heartbeats, stopping
+from workers_admin import celery_worker, stopping
 
 
 def state() -> str:
@@ -85,4 +85,4 @@ def test_a_process_that_was_lost_is_no_more_shown_once_another_of_its_name_began
     [("predictions.worker.pool:ModelPool", "custom"), ("solo", "solo"), ("prefork", "prefork")],
 )
 def test_a_pool_is_named_as_one_asks_for_it(pool: str, name: str) -> None:
-    assert heartbeats.pool_name(get_implementation(pool)) == name
+    assert celery_worker.pool_name(get_implementation(pool)) == name

@@ -8,6 +8,8 @@ from django import template
 from django.urls import reverse
 from django.utils.html import format_html
 
+from workers_admin.audit_changes import changes
+from workers_admin.notices import told
 from workers_admin.worker_cards import anchor
 
 register = template.Library()
@@ -25,11 +27,5 @@ def linked(subject: str) -> str:
 
 
 register.filter("anchor", anchor)
-
-
-@register.filter
-def revoke_will(state: str, kind: str) -> str:
-    """What revoking will do to a job: the word that console.js counts by."""
-    if state == "queued":
-        return "never"
-    return "keeps" if kind == "batch" else "drops"
+register.filter("changes", changes)
+register.filter("told", told)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from predictions.audit import address_of
 from predictions.errors import Refused
 from predictions.models import Job, JobQuerySet
+from predictions.refusing import permitted
 from workers_admin import permissions
 
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[[HttpRequest], HttpResponseBase]
 PAGES = {
     "overview": "console",
     "queues": "console_queues",
@@ -31,19 +30,8 @@ AT_ONCE = 200
 
 
 def demanding(permission: str) -> Callable[[View], View]:
-    """Signed in, and staff or a holder of the permission; anybody else is told that it is not permitted."""
-
-    def decorate(view: View) -> View:
-        @login_required
-        @wraps(view)
-        def guarded(request: HttpRequest) -> HttpResponse:
-            if not permissions.has(request.user, permission):
-                raise PermissionDenied
-            return view(request)
-
-        return guarded
-
-    return decorate
+    """Signed in, and a holder of the permission; anybody else is told what it needs, and an act is noted."""
+    return lambda view: login_required(permitted(permission)(view))
 
 
 def page(view: View) -> View:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
+from predictions import bulk_revocation
 from predictions.audit import address_of
 from predictions.errors import Refused
 from workers_admin.permissions import REVOKE
-from workers_admin.revoking import revoke_many
 from workers_admin.views.doors import act, chosen_jobs, told
 
 
@@ -17,7 +17,8 @@ def revoke(request: HttpRequest) -> HttpResponse:
 
 
 def _revoke(request: HttpRequest) -> str:
-    said = revoke_many(chosen_jobs(request), request.user, address_of(request))
-    if not said:
+    ids = list(chosen_jobs(request).values_list("pk", flat=True))
+    if not ids:
         raise Refused("No job was selected.")
-    return f"Revoke: {said}."
+    counts = bulk_revocation.revoke_selected(ids, request.user, address_of(request))
+    return f"Revoke: {bulk_revocation.told(counts)}."

@@ -6,17 +6,21 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import connection
 
 from predictions import clock_jumps, dispatch, expiry, lost_messages, lost_workers, recovery, ticks
+from workers_admin import downsampling, incidents, notices, samples, totals
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
 EXPIRE_EVERY_S = 0.5
 CHORES_EVERY_S = 10.0
+SAMPLES_EVERY_S = 1.0
+WATCH_EVERY_S = 2.0
 STOP_S = 10.0
 Duty = Callable[[], Any]
 
@@ -62,6 +66,10 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
             ),
             EVERY_S,
         ),
+        ("watch", (incidents.Watcher().look,), WATCH_EVERY_S),
+        # A hook that hangs holds up nothing but itself.
+        *((f"tell by {way}", (partial(notices.send_due, way),), EVERY_S) for way in notices.ways()),
+        ("samples", (samples.sample, totals.advance, downsampling.merge), SAMPLES_EVERY_S),
         (
             "chores",
             (
@@ -70,6 +78,8 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
                 expiry.sweep_drafts,
                 expiry.forget_history,
                 recovery.forget_old_workers,
+                downsampling.forget,
+                incidents.forget_old,
             ),
             CHORES_EVERY_S,
         ),

@@ -6,9 +6,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
 from django.utils import timezone
 
-from predictions import keys
+from predictions import audit, keys
 from predictions.management.people import named_user
 
 
@@ -21,6 +22,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = named_user(options["username"])
-        key, plain = keys.create(user, f"command line, {timezone.now():%Y-%m-%d %H:%M}")
+        with transaction.atomic():
+            key, plain = keys.create(user, f"command line, {timezone.now():%Y-%m-%d %H:%M}")
+            facts = {"owner": user.get_username(), "name": key.name}
+            audit.write(audit.command_line(), "make key", keys.subject(key), key.name, after=facts)
         self.stdout.write(f"A key for {user.get_username()}, named '{key.name}'. It is shown only this once:")
         self.stdout.write(plain)

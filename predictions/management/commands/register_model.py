@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
+from predictions import audit
 from predictions.errors import ModelRefused
+from predictions.model_cards import ModelCard
 from predictions.worker import registration
 
 
@@ -41,9 +44,18 @@ class Command(BaseCommand):
             card = registration.register(options["file"], _described(options))
         except ModelRefused as refused:
             raise CommandError(str(refused)) from refused
+        self._note(card)
         self.stdout.write(
             f"{card.ref} is registered: {card.width} values in, {len(card.labels)} classes out, sha256 {card.sha256}."
         )
+
+    def _note(self, card: ModelCard) -> None:
+        """A model is a file: it may be registered before there is a database, which is then said."""
+        facts = {"sha256": card.sha256, "width": card.width, "labels": len(card.labels)}
+        try:
+            audit.write(audit.command_line(), "register model", f"model {card.ref}", "registered", after=facts)
+        except DatabaseError as error:
+            self.stderr.write(f"{card.ref} could not be noted in the audit: {error}")
 
 
 def _described(options: dict[str, Any]) -> registration.Described:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from predictions import sign_in
+from predictions import audit, sign_in
 from predictions.management.people import named_user
 
 
@@ -19,4 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(sign_in.link(named_user(options["username"])))
+        user = named_user(options["username"])
+        words = "signs in once, within 15 minutes"
+        audit.write(audit.command_line(), "make sign-in link", f"user {user.get_username()}", words)
+        self.stdout.write(sign_in.link(user))

@@ -1,0 +1,113 @@
+"""Purging a queue: what waits in it ends as revoked, a bounded number in a transaction, and its messages leave Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.db import transaction
+
+from predictions import audit, exports, outcomes
+from predictions.errors import InvalidInput, NotFound
+from predictions.live import say
+from predictions.models import Event, Export, Job, State, new_id, utc_now
+from predictions.outcomes import Ending
+from predictions.queues import DEFAULT, QUEUES
+from predictions.row_locks import despite_deadlocks
+from workers_admin.messages import remove_idle
+
+AT_ONCE = 500
+READ = ("state", "kind", "attempt", "worker", "created", "started", "finished")
+UNTOLD = "Redis does not answer, so their messages are still there; a worker drops them unread."
+
+
+def purge(queue: str, typed: str, by: Any, address: str | None = None) -> str:
+    """What was done, in a sentence. What is submitted meanwhile stays, and so does what runs. Raises NotFound, InvalidInput."""
+    _demand_sure(queue, typed)
+    entry = partial(audit.write, by, "purge queue", f"queue {queue}", address=address)
+    waiting = _waiting(queue)
+    with transaction.atomic():
+        entry(f"begun: {waiting:,} wait, {AT_ONCE} in a transaction", before={"waiting": waiting})
+    ended, running = _end_all(queue, by, partial(_write_end, entry, queue))
+    return f"{queue}: {_told(queue, ended, running)}. {_messages_gone(queue)}"
+
+
+def _demand_sure(queue: str, typed: str) -> None:
+    if queue not in QUEUES:
+        raise NotFound(f"There is no queue '{queue}'; there are {', '.join(QUEUES)}.")
+    if typed.strip() != queue:
+        raise InvalidInput(f"'{typed.strip()}' was typed; '{queue}' purges it. Nothing was changed.")
+
+
+def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> tuple[int, int]:
+    """(ended, running). The last transaction, which finds fewer than it might take, writes what came of all."""
+    last, ended = new_id(), 0
+    end_some = _fail_some_files if queue == DEFAULT else partial(_revoke_some, queue, last, by)
+
+    def one_transaction() -> tuple[int, int | None]:
+        with transaction.atomic():
+            number = end_some()
+            running = None if number == AT_ONCE else _running(queue)
+            if running is not None:
+                write_end(ended + number, running)
+        return number, running
+
+    while True:
+        number, running = despite_deadlocks(one_transaction)
+        ended += number
+        if running is not None:
+            return ended, running
+
+
+def _revoke_some(queue: str, last: UUID, by: Any) -> int:
+    """Those that a worker is just claiming are passed over: they run then, or are found by the next look."""
+    waiting = Job.objects.filter(queue=queue, state=State.QUEUED, pk__lte=last).order_by("pk")
+    jobs = list(waiting.select_for_update(skip_locked=True).only(*READ)[:AT_ONCE])
+    if jobs:
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).change(state=State.REVOKED, revoke_requested=True)
+        outcomes.end_many(jobs, Ending(State.REVOKED))
+        words = f"{queue} was purged by {by.get_username()}"
+        Event.objects.bulk_create(Event(job=job, at=utc_now(), attempt=job.attempt, text=words) for job in jobs)
+    return len(jobs)
+
+
+def _fail_some_files() -> int:
+    """What waits in `default` are files to be made: whoever asked may ask again."""
+    waiting = Export.objects.filter(state=Export.State.QUEUED).order_by("job_id")
+    job_ids = list(waiting.values_list("job_id", flat=True)[:AT_ONCE])
+    held = Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk")
+    return exports.fail_queued(list(held.values_list("pk", flat=True)))
+
+
+def _waiting(queue: str) -> int:
+    if queue == DEFAULT:
+        return Export.objects.filter(state=Export.State.QUEUED).count()
+    return Job.objects.filter(queue=queue, state=State.QUEUED).count()
+
+
+def _running(queue: str) -> int:
+    if queue == DEFAULT:
+        return Export.objects.filter(state=Export.State.RUNNING).count()
+    return Job.objects.filter(queue=queue, state=State.RUNNING).count()
+
+
+def _write_end(entry: Any, queue: str, ended: int, running: int) -> None:
+    entry(_told(queue, ended, running), after={"ended": ended, "running": running})
+    say.workers_changed()
+
+
+def _told(queue: str, ended: int, running: int) -> str:
+    """As in "12 revoked, 3 that run were left alone"."""
+    alone = f", {running:,} that {'runs was' if running == 1 else 'run were'} left alone" if running else ""
+    return f"{ended:,} {'given up' if queue == DEFAULT else 'revoked'}{alone}"
+
+
+def _messages_gone(queue: str) -> str:
+    try:
+        removed = remove_idle(queue)
+    except redis.RedisError:
+        return UNTOLD
+    return f"{removed:,} {'message' if removed == 1 else 'messages'} left Redis."

@@ -1,0 +1,96 @@
+"""The row that each autoscaler reports itself by: one an autoscaler, one autoscaler a queue and host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from predictions.clock import Clock
+from workers_admin import launching
+from workers_admin.autoscaling import Rules
+from workers_admin.launching import Launched
+from workers_admin.models import Scaler
+
+SILENT_AFTER_S = 12.0
+FORGOTTEN_AFTER_S = 24 * 3600.0
+
+
+class AlreadyRuns(Exception):
+    """An autoscaler of this queue runs on this host; `pid` says which."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(pid)
+        self.pid = pid
+
+
+def register(queue: str, rules: Rules, is_dry_run: bool) -> Scaler:
+    """Our row. Raises AlreadyRuns: whoever finds another after his own row is there gives way, so never two stay."""
+    Scaler.objects.filter(queue=queue, host=launching.host(), pid=os.getpid()).delete()  # a number is used again
+    row = Scaler.objects.create(
+        queue=queue,
+        host=launching.host(),
+        pid=os.getpid(),
+        least=rules.least,
+        most=rules.most,
+        threshold=rules.threshold,
+        is_dry_run=is_dry_run,
+        beat_at=Clock(),
+    )
+    for other in _others(row) if not is_dry_run else ():
+        if launching.is_autoscaler(other.pid, queue):
+            row.delete()
+            raise AlreadyRuns(other.pid)
+    return row
+
+
+def left_behind(row: Scaler) -> list[Launched]:
+    """The workers of autoscalers of this queue and host that died without an end; they are ours from now on."""
+    found: list[Launched] = []
+    for other in _others(row):
+        found += launching.find(other.workers)
+        other.delete()
+    return found
+
+
+def _others(row: Scaler) -> QuerySet[Scaler]:
+    same = Scaler.objects.filter(queue=row.queue, host=row.host, ended=False, is_dry_run=False)
+    return same.exclude(pk=row.pk)
+
+
+def locked(queue: str) -> list[Scaler]:
+    """Inside a transaction: no other autoscaler of this queue, on whatever host, decides until it ends."""
+    rows = Scaler.objects.select_for_update().filter(queue=queue, ended=False, is_dry_run=False)
+    return list(rows.annotate(age=Clock() - F("beat_at")).order_by("pk"))
+
+
+def coming_elsewhere(rows: Iterable[Scaler], mine: Scaler, reported: set[str]) -> list[str]:
+    """Names of workers that autoscalers on other hosts have begun to start and that have not reported yet."""
+    living = [row for row in rows if row.pk != mine.pk and vars(row)["age"] <= SILENT_AFTER_S]
+    begun = {each["name"] for row in living for each in row.workers if each["state"] == "starting"}
+    return sorted(begun - reported)
+
+
+def gpus_held_elsewhere(mine: Scaler) -> set[str]:
+    """By workers of this host that other autoscalers have started, also by those that still finish for one that has ended."""
+    others = Scaler.objects.filter(host=mine.host).exclude(pk=mine.pk)
+    workers = (each for row in others for each in row.workers if each["gpu"] is not None)
+    return {each["gpu"] for each in workers if each["pid"] is None or launching.is_worker(each["pid"], each["name"])}
+
+
+def report(row: Scaler, workers: Iterable[Launched], depth: int | None, standing: str, decision: str = "") -> None:
+    """What it sees and does now; decision: only where it changes something."""
+    decided = {"decision": decision[:300], "decided": Now()} if decision else {}
+    listed = [worker.as_json() for worker in workers]
+    Scaler.objects.filter(pk=row.pk).update(
+        workers=listed, depth=depth, standing=standing[:300], beat_at=Clock(), **decided
+    )
+
+
+def end(row: Scaler, workers: Iterable[Launched]) -> None:
+    """Those that still finish their jobs stay in the row. Old rows go with it."""
+    report(row, workers, None, "It has ended.")
+    Scaler.objects.filter(pk=row.pk).update(ended=True)
+    Scaler.objects.filter(ended=True, beat_at__lt=Clock() - FORGOTTEN_AFTER_S).delete()
