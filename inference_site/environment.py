@@ -240,6 +240,16 @@ def webhook_secret(name: str, address_name: str) -> bytes:
     return key
 
 
+def token(name: str) -> str:
+    """What a caller must send; "" where none is asked for. Never told back."""
+    given = os.environ.get(name) or ""
+    if given and not TOKEN.fullmatch(given):
+        raise ImproperlyConfigured(
+            f"{name} cannot be used: give 16 to 200 letters, digits and -._~+/=, or leave it unset."
+        )
+    return given
+
+
 def on(name: str) -> bool:
     return one_of(name, "off", "on") == "on"
 

@@ -39,9 +39,7 @@ MICRO_BATCH = environment.whole_number("MICRO_BATCH", 64, 1, 4096)
 RECEIVE = environment.one_of("RECEIVE", "many", "one")
 TORCH_THREADS = environment.whole_number("TORCH_THREADS", 1, 1, 256)
 RATE_LIMIT = environment.rate("RATE_LIMIT")
-METRICS_TOKEN = environment.matching(
-    "METRICS_TOKEN", environment.TOKEN, "give 16 or more letters, digits and -._~+/=, or leave it unset"
-)
+METRICS_TOKEN = environment.token("METRICS_TOKEN")
 SUBMITTERS = environment.one_of("SUBMITTERS", "everybody", "permitted")
 REDIS_URL = environment.redis_url(DATA_DIR)
 
@@ -165,7 +163,7 @@ CELERY_RESULT_BACKEND = "inference_site.result_backend:ReadingBackend"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_IMPORTS = ["predictions.worker.tasks", "predictions.worker.control_revokes"]
+CELERY_IMPORTS = ["predictions.worker.tasks", "predictions.worker.control_revokes", "predictions.worker.prefork"]
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_DEFAULT_ROUTING_KEY = "default"

@@ -7,32 +7,31 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from predictions.models import Job, JobQuerySet
+from predictions.models import JobQuerySet
 
 LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True)
 class Look:
-    """jobs: those that fit. next: the key before which the next look begins; None: there is nothing older.
+    """keys: of the jobs that fit. next: the key before which the next look begins; None: there is nothing older.
 
     stopped: it looked at as many as it may before the page was full.
     """
 
-    jobs: list[Job]
-    next: UUID | None
-    stopped: bool
+    keys: list[UUID]
+    next: UUID | None = None
+    stopped: bool = False
 
 
 def look(jobs: JobQuerySet, fits: Q, before: UUID | None, page: int) -> Look:
-    """jobs: what an index finds in the order of keys, of which the newest 20,000 are looked at; fits: what is asked of each."""
+    """jobs: what an index finds in the order of keys, of which the newest 20,000 are looked at; fits: what is asked of each.
+
+    Keys alone: where an index holds all that is asked, no row is read.
+    """
     keys = (jobs.filter(pk__lt=before) if before else jobs).order_by("-pk").values_list("pk", flat=True)
     edge = list(keys[LOOKED_AT - 1 : LOOKED_AT + 1]) if fits else []
-    within = keys.filter(fits, pk__gte=edge[0]) if edge else keys.filter(fits)
-    # Keys first: where an index holds all that is asked, no row is read but those that fit.
-    found = list(within[: page + 1])
-    rows = list(jobs.model.objects.filter(pk__in=found[:page]))
+    found = list((keys.filter(fits, pk__gte=edge[0]) if edge else keys.filter(fits))[: page + 1])
     if len(found) > page:
-        return Look(rows[:page], rows[page - 1].pk, stopped=False)
-    has_more = len(edge) == 2
-    return Look(rows, edge[0] if has_more else None, stopped=has_more)
+        return Look(found[:page], next=found[page - 1])
+    return Look(found, next=edge[0], stopped=True) if len(edge) == 2 else Look(found)

@@ -91,7 +91,7 @@ def claim_next(job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
 
 
 def _claim(which: str, given: list[Any], job_id: UUID, worker: str, lease_s: float) -> Chunk | None:
-    mine = "(SELECT queue FROM predictions_job WHERE id = %s)"  # noqa: S608  a mark
+    mine = "(SELECT queue FROM predictions_job WHERE id = %s)"
     sql = f"""UPDATE predictions_chunk SET state = 'running', attempt = attempt + 1, worker = %s,
             lease_until = {clock.now_sql()} + %s, publish_at = NULL
         WHERE {which} AND {not_paused_sql(mine)} RETURNING {", ".join(_CLAIMED)}"""  # noqa: S608  our own names

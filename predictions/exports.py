@@ -5,6 +5,7 @@ Lock order as everywhere: the job's row first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -110,6 +111,15 @@ def forget(job_ids: list[UUID]) -> None:
     """Their results were removed: nothing is made of them any more. Inside the caller's transaction, which holds the jobs."""
     open_ = Export.objects.filter(job_id__in=job_ids, state__in=[Export.State.QUEUED, Export.State.RUNNING])
     open_.update(state=Export.State.FAILED, error_text=REMOVED, **_ended())
+
+
+def give_up(job_ids: Sequence[UUID], sentence: str) -> int:
+    """Nobody makes what waits of these jobs; whoever asked may ask again. Inside the caller's transaction, which holds the jobs."""
+    waiting = Export.objects.filter(job_id__in=job_ids, state=Export.State.QUEUED)
+    number = waiting.update(state=Export.State.FAILED, error_text=sentence, **_ended())
+    Job.objects.filter(pk__in=job_ids).change()
+    say.jobs_changed(job_ids)
+    return number
 
 
 def _demand_ended(job: Job) -> None:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from predictions import digests, exports, result_files, result_rows, workers
 from predictions.downloads import Download
 from predictions.models import Export, Job, State
+from predictions.pauses import is_paused
 from predictions.queues import DEFAULT, start_command
 
 
@@ -63,4 +64,9 @@ def _export_context(job: Job, export: Export | None) -> dict[str, Any]:
     if export is None or export.state != Export.State.QUEUED:
         rows = job.done - job.rejected
         return {"export_percent": 100 * export.done // max(1, rows) if export else 0}
-    return {"export_is_served": bool(workers.live_workers(DEFAULT)), "export_command": start_command(DEFAULT)}
+    served = bool(workers.live_workers(DEFAULT))
+    return {
+        "export_is_paused": is_paused(DEFAULT),
+        "export_is_served": served,
+        "export_command": start_command(DEFAULT),
+    }

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Q
+from django.db.models import Count, ExpressionWrapper, F, IntegerField, Q
 
 from predictions import rights
+from predictions.bounded_looks import Look, look
 from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State, first_id_at
 from predictions.queues import QUEUES
 
@@ -80,19 +81,22 @@ class JobList:
 
     def page(self) -> tuple[list[Job], UUID | None]:
         """The rows, newest first, and the key of the next page. Page 5,000 costs what page 1 costs."""
-        jobs = self._jobs()
-        if before := self.chosen.get("before"):
-            jobs = jobs.filter(pk__lt=before)
-        rows = list(jobs[: PAGE + 1])
-        return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None
+        seen = self.look()
+        return rows_of(seen.keys), seen.next
+
+    def look(self) -> Look:
+        jobs, fits = self._found
+        return look(jobs, fits, self.chosen.get("before"), PAGE)
 
     def window(self, newest: UUID) -> list[Job]:
         """The page that begins with `newest`, as its jobs are now."""
-        return list(self._jobs().filter(pk__lte=newest)[:PAGE])
+        jobs, fits = self._found
+        return rows_of(look(jobs.filter(pk__lte=newest), fits, None, PAGE).keys)
 
     def newer(self, than: UUID | None) -> list[Job]:
         """What came after the page was drawn, at most one page of it."""
-        return list((self._jobs().filter(pk__gt=than) if than else self._jobs())[:PAGE])
+        jobs, fits = self._found
+        return rows_of(look(jobs.filter(pk__gt=than) if than else jobs, fits, None, PAGE).keys)
 
     def newest(self) -> UUID | None:
         """The key of the newest job it could show, whatever its state."""
@@ -100,7 +104,7 @@ class JobList:
 
     def open_then(self, newest: UUID, seen: datetime) -> JobQuerySet:
         """The open jobs of the list as it stood at `seen`, none newer than `newest`. What waited then may run by now."""
-        jobs = self._scope.filter(_is_open(OPEN), self._narrowed, pk__lte=newest)
+        jobs = self._few(OPEN).filter(self._narrowed, pk__lte=newest)
         return jobs.filter(_was_then(self.chosen.get("status", ""), seen))
 
     def words(self) -> str:
@@ -109,7 +113,7 @@ class JobList:
 
     def counts(self) -> list[Counted]:
         """By status: the open ones by their index, the ended ones among the newest 10,000 jobs of the viewer."""
-        return self._count(OPEN, self._scope.filter(_is_open(OPEN))) + self._count(ENDED, self._scope.order_by("-pk"))
+        return self._count(OPEN, self._few(OPEN)) + self._count(ENDED, self._scope.order_by("-pk"))
 
     def _count(self, states: tuple[State, ...], looked_at: JobQuerySet) -> list[Counted]:
         wanted = [status for status in STATUSES if (State.RUNNING if status == REVOKING else status) in states]
@@ -117,29 +121,62 @@ class JobList:
         found = looked_at[: COUNTED + 1].aggregate(**numbers, looked_at=Count("pk"))
         return [Counted(str(status), found[status], found["looked_at"] > COUNTED) for status in wanted]
 
-    def _jobs(self) -> JobQuerySet:
-        status = self.chosen.get("status", "")
-        few = _is_open([State.RUNNING if status == REVOKING else status]) if status in (*OPEN, REVOKING) else Q()
-        return (
-            self._scope.filter(few, OF_STATUS.get(status, Q()), self._narrowed)
-            .select_related("owner")
-            .defer(*HEAVY)
-            .order_by("-pk")
-        )
+    @cached_property
+    def _found(self) -> tuple[JobQuerySet, Q]:
+        """What an index finds in the order of keys, and what is asked of each of these."""
+        status, model, whole = self.chosen.get("status", ""), self.chosen.get("model", ""), self._whole_id()
+        of_status, narrowed = OF_STATUS.get(status, Q()), self._narrowed
+        if whole:
+            return self._scope.filter(of_status, narrowed, pk=whole), Q()
+        if status in (*OPEN, REVOKING):
+            return self._few([State.RUNNING if status == REVOKING else status]).filter(of_status), narrowed
+        if status and not self._is_of_one_owner:
+            return self._scope.filter(of_status), narrowed
+        if "@" in model and not self._is_of_one_owner:
+            return self._scope.filter(model=model), of_status & narrowed
+        return self._scope, of_status & narrowed
+
+    def _whole_id(self) -> UUID | None:
+        digits = str(self.chosen.get("q", "")).replace("-", "").lower()
+        return UUID(digits) if len(digits) == 32 and HEX.fullmatch(digits) else None
 
     @cached_property
     def _scope(self) -> JobQuerySet:
-        """What an index finds: whose jobs, and from when. The id's first bits are its time, so it needs no index of its own."""
+        """What an index finds: whose jobs, and from when."""
+        jobs = self._in_time()
+        return jobs.filter(owner=self._owner_id) if self._is_of_one_owner else jobs
+
+    def _few(self, states: Iterable[str]) -> JobQuerySet:
+        """The same of open jobs, by the index of states alone: they are few, and an owner's jobs may be very many."""
+        jobs = self._in_time().filter(state__in=states)
+        if not self._is_of_one_owner:
+            return jobs
+        # A sum is in no index.
+        owner = ExpressionWrapper(F("owner_id") + 0, output_field=IntegerField())
+        return jobs.alias(owner_unindexed=owner).filter(owner_unindexed=self._owner_id)
+
+    def _in_time(self) -> JobQuerySet:
+        """The id's first bits are its time, so it needs no index of its own."""
         if not self.is_valid:
             return Job.objects.none()
-        jobs = Job.objects.of(self.viewer)
-        if rights.has(self.viewer, rights.SEE_ANY_JOB) and "user" in self.chosen:
-            jobs = jobs.filter(owner=get_user_model().objects.filter(username=self.chosen["user"]).first())
+        jobs = Job.objects.all()
         if "after" in self.chosen:
             jobs = jobs.filter(pk__gte=first_id_at(self.chosen["after"]))
         if "until" in self.chosen:
             jobs = jobs.filter(pk__lt=first_id_at(self.chosen["until"]))
         return jobs
+
+    @cached_property
+    def _is_of_one_owner(self) -> bool:
+        return "user" in self.chosen or not rights.has(self.viewer, rights.SEE_ANY_JOB)
+
+    @cached_property
+    def _owner_id(self) -> int:
+        """0, whom nobody is, where there is no such user."""
+        if not rights.has(self.viewer, rights.SEE_ANY_JOB):
+            return int(self.viewer.pk)
+        found = get_user_model().objects.filter(username=self.chosen["user"]).values_list("pk", flat=True).first()
+        return found or 0
 
     @cached_property
     def _narrowed(self) -> Q:
@@ -149,6 +186,12 @@ class JobList:
         return exact & model & (text_matches(chosen["q"]) if "q" in chosen else Q())
 
 
+def rows_of(keys: list[UUID]) -> list[Job]:
+    """Newest first. By their keys alone: asked for the owner too, SQLite reads through all that the owner has."""
+    jobs = Job.objects.filter(pk__in=keys).select_related("owner").defer(*HEAVY)
+    return sorted(jobs, key=lambda job: job.pk, reverse=True)
+
+
 def _was_then(status: str, seen: datetime) -> Q:
     """What an open job is now that had the status at `seen`. One that started since had waited."""
     if status == State.QUEUED:
@@ -156,11 +199,6 @@ def _was_then(status: str, seen: datetime) -> Q:
     if status == State.RUNNING:
         return Q(state=State.RUNNING, revoke_requested=False, started__lte=seen)
     return OF_STATUS.get(status, Q())
-
-
-def _is_open(states: Iterable[str]) -> Q:
-    """By the index of states even where the owner is known: open jobs are few, an owner's jobs may be very many."""
-    return Q(pk__in=Job.objects.filter(state__in=states).values("pk"))
 
 
 def text_matches(words: str) -> Q:

@@ -10,11 +10,13 @@ from django.conf import settings
 from django.urls import reverse
 
 from predictions import model_cards, outcomes, progress, rest, result_rows, rights, timeline, waiting, workers
+from predictions.bounded_looks import LOOKED_AT
 from predictions.errors import Refused, UnknownModel
 from predictions.job_files import files_context
-from predictions.job_list import JobList
+from predictions.job_list import JobList, rows_of
 from predictions.model_cards import ModelCard
 from predictions.models import ENDED, OPEN, Job, Kind, State
+from predictions.pauses import is_paused
 from predictions.queues import QUEUES, start_command
 
 
@@ -42,13 +44,14 @@ def job_context(job: Job, viewer: Any, problem: Refused | None = None) -> dict[s
 
 def list_context(shown: JobList) -> dict[str, Any]:
     """The whole list under its filters."""
-    jobs, next_ = shown.page()
+    seen = shown.look()
     return {
         "shown": shown,
-        "jobs": jobs,
+        "jobs": rows_of(seen.keys),
+        "looked_at": LOOKED_AT if seen.stopped else 0,
         "viewer": shown.viewer,
         "models": [card.ref for card in model_cards.cards()],
-        "next_url": f"?{shown.query(before=str(next_))}" if next_ else "",
+        "next_url": f"?{shown.query(before=str(seen.next))}" if seen.next else "",
         "first_url": f"?{shown.query(before='')}" if shown.chosen.get("before") else "",
         "gathers_known": bool(shown.chosen.get("before")) or shown.is_filtered,
         "all_query": shown.query(status="", before=""),
@@ -92,11 +95,18 @@ def card_of(job: Job) -> ModelCard | None:
 
 
 def _line_context(job: Job) -> dict[str, Any]:
-    """Where a queued job stands, and what serves its queue."""
-    if job.state != State.QUEUED:
+    """Whether an open job is kept by a pause; where a queued one stands, and what serves its queue."""
+    if job.has_ended:
         return {}
+    paused = {"is_paused": is_paused(job.queue)}
+    if job.state != State.QUEUED:
+        return paused
     served = bool(workers.live_workers(job.queue))
-    return {"position": waiting.position(job), "is_served": served, "start_command": start_command(job.queue)}
+    return paused | {
+        "position": waiting.position(job),
+        "is_served": served,
+        "start_command": start_command(job.queue),
+    }
 
 
 def _failure_context(job: Job, viewer: Any) -> dict[str, Any]:

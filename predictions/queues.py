@@ -43,5 +43,5 @@ def served_with(queue: str) -> str:
 def start_command(queue: str) -> str:
     """What an operator types to serve this queue."""
     name = BATCH if queue in {BATCH, DEFAULT} else queue
-    worker = f".venv/bin/celery -A inference_site worker --pool=custom -Q {served_with(queue)} -n {name}2@%h"
+    worker = f".venv/bin/python -m celery -A inference_site worker --pool=custom -Q {served_with(queue)} -n {name}2@%h"
     return f"{POOL_VARIABLE}={POOL} {worker}"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from predictions import workers
 from predictions.model_cards import ModelCard
+from predictions.pauses import is_paused
 from predictions.queues import REALTIME, start_command
 from predictions.workers import Node
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """status: the chip: ready, loading, failed or offline."""
+    """status: the chip: ready, paused, loading, failed or offline."""
 
     status: str
     words: str
@@ -21,6 +22,8 @@ class Readiness:
 
 def readiness(card: ModelCard, queue: str = REALTIME) -> Readiness:
     serving = workers.live_workers(queue)
+    if is_paused(queue):
+        return Readiness("paused", f"{queue} is paused: what you submit waits until somebody resumes it.")
     if not serving:
         return Readiness(
             "offline", f"No worker serves {queue}: what you submit waits until one does.", start_command(queue)

@@ -10,6 +10,7 @@ from predictions import outcomes, waiting, workers
 from predictions.errors import UnknownModel
 from predictions.model_cards import ModelCard, card
 from predictions.models import Job, Kind, State
+from predictions.pauses import is_paused
 from predictions.queues import start_command
 from predictions.templatetags.quantities import duration
 from predictions.waiting import Position
@@ -75,9 +76,13 @@ def line_words(position: Position) -> str:
 def _standing_of(job: Job) -> dict[str, Any]:
     position = waiting.position(job)
     if position is None:
-        return {"line": "", "command": ""}
+        return {"line": "", "command": "", "is_paused": False}
     serving = workers.live_workers(job.queue)
-    return {"line": line_words(position), "command": "" if serving else start_command(job.queue)}
+    return {
+        "line": line_words(position),
+        "command": "" if serving else start_command(job.queue),
+        "is_paused": is_paused(job.queue),
+    }
 
 
 def _queued(job: Job) -> Step:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from predictions.models import Event, Job, Kind, State
+from predictions.pauses import is_paused
 from predictions.templatetags.quantities import duration
 
 DONE, NOW, BAD = "done", "now", "bad"
@@ -61,9 +62,15 @@ def _published(job: Job) -> Moment | None:
         return Moment(
             "Not yet published",
             look=NOW,
-            detail="The broker has not confirmed its message; it is sent again until it does.",
+            detail=_unpublished(job.queue),
         )
     return None
+
+
+def _unpublished(queue: str) -> str:
+    if is_paused(queue):
+        return f"{queue} is paused; it is published at the resume."
+    return "The broker has not confirmed its message; it is sent again until it does."
 
 
 def _started(job: Job) -> Moment | None:

@@ -21,7 +21,8 @@
   const three = (value) => String(Number(value.toPrecision(3)));
   const seconds = (value) =>
     value === 0 ? "0" : value >= 100 ? `${three(value / 60)} min` : value >= 1 ? `${three(value)} s` : `${three(value * 1000)} ms`;
-  const words = (value, unit) => (value == null ? "–" : unit === "s" ? seconds(value) : value.toLocaleString("en", { maximumSignificantDigits: 3 }) + unit);
+  const number = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(3))).toLocaleString("en");
+  const words = (value, unit) => (value == null ? "–" : unit === "s" ? seconds(value) : number(value) + unit);
   const clock = (at_s, options) => new Date(at_s * 1000).toLocaleString("en-GB", options);
   const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
   const DAY = { day: "numeric", month: "short" };

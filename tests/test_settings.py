@@ -14,7 +14,7 @@ from tests.processes import ROOT
 
 KNOWN = re.compile(r"^#?([A-Z0-9_]+)=", re.MULTILINE)
 READ = re.compile(
-    r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint|addresses|web_address|webhook_secret|on)\(\s*"([A-Z0-9_]+)\""""
+    r"""(?:environ\.get|whole_number|one_of|folder|rate|hosts|checked|matching|endpoint|addresses|web_address|webhook_secret|token|on)\(\s*"([A-Z0-9_]+)\""""
 )
 
 
@@ -49,6 +49,13 @@ def loaded(tmp_path: Path, look: str, **given: str) -> subprocess.CompletedProce
         ("FILES_S3_PREFIX", "../others"),
         ("FILES_S3_ENDPOINT", "s3.example.com"),
         ("MODEL_DIR", "/proc/nowhere"),
+        ("ALERT_EMAILS", "ops@example.com; olga"),
+        ("ALERT_WEBHOOK_URL", "hooks.example.com"),
+        ("ALERT_WEBHOOK_URL", "https://me:secret@hooks.example.com"),
+        ("DEFAULT_FROM_EMAIL", "the dashboard"),
+        ("EMAIL_USE_TLS", "1"),
+        ("DISK_FREE_PERCENT", "10%"),
+        ("REALTIME_WAIT_TARGET", "0"),
     ],
 )
 def test_a_bad_value_is_named_with_its_cure(tmp_path: Path, name: str, value: str) -> None:
@@ -114,6 +121,22 @@ def test_files_lie_in_the_data_folder_or_in_a_bucket(tmp_path: Path) -> None:
     given = {"FILES_S3_BUCKET": "predictions", "FILES_S3_PREFIX": "live/", "FILES_S3_ENDPOINT": "http://127.0.0.1:9000"}
     named = {"bucket_name": "predictions", "location": "live", "endpoint_url": "http://127.0.0.1:9000"}
     assert loaded(tmp_path, look, **given).stdout.strip() == str(named)
+
+
+@pytest.mark.parametrize("secret", ["", "secret", "whsec_c2hvcnQ=", "whsec_" + "A" * 88])
+def test_a_webhook_needs_a_secret_of_good_length_which_is_never_told_back(tmp_path: Path, secret: str) -> None:
+    given = {"ALERT_WEBHOOK_URL": "https://hooks.example.com/x", "ALERT_WEBHOOK_SECRET": secret}
+    done = loaded(tmp_path, "settings.PORT", **given)
+    assert "ALERT_WEBHOOK_SECRET cannot be used, and ALERT_WEBHOOK_URL needs it: give " in done.stderr
+    assert not secret or f"{secret}'" not in done.stderr
+
+
+def test_mail_is_sent_as_the_environment_says(tmp_path: Path) -> None:
+    look = "settings.ALERT_EMAILS, settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS"
+    given = {"ALERT_EMAILS": "a@example.com, b@example.com", "EMAIL_HOST": "mail", "EMAIL_USE_TLS": "on"}
+    assert loaded(tmp_path, look, **given).stdout.strip() == "['a@example.com', 'b@example.com'] mail 25 True"
+    both = loaded(tmp_path, look, EMAIL_USE_TLS="on", EMAIL_USE_SSL="on")
+    assert "EMAIL_USE_TLS='on' cannot be used: EMAIL_USE_SSL is on; give one of them." in both.stderr
 
 
 def test_https_settings_are_off_on_loopback_and_on_elsewhere(tmp_path: Path) -> None:

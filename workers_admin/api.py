@@ -14,7 +14,7 @@ from predictions.callers import demand_console, user_of
 from predictions.db_threads import in_broker_thread, in_db_thread
 from workers_admin.api_schemas import QueuesOut, WorkersOut
 from workers_admin.contract import queue_json, worker_json
-from workers_admin.depths import depths
+from workers_admin.facts import depths_now
 
 router = Router(tags=["operations"])
 
@@ -25,7 +25,7 @@ async def list_queues(request: HttpRequest) -> HttpResponse:
 
     def read() -> dict[str, Any]:
         demand_console(user_of(request))
-        return {"items": [queue_json(depth) for depth in depths()]}
+        return {"items": [queue_json(depth) for depth in depths_now()]}
 
     return answer(await in_broker_thread(read))
 

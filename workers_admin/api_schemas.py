@@ -43,6 +43,7 @@ class WorkerOut(Exact):
     queues: list[str]
     state: Literal["starting", "idle", "busy", "stopping", "silent", "lost"]
     pool: str
+    pool_size: int = Field(description="processes that run tasks")
     device: str | None
     model: str | None = Field(examples=["digits@1"])
     model_state: Literal["loading", "ready", "failed"]
@@ -54,7 +55,12 @@ class WorkerOut(Exact):
     cpu_percent: float
     memory_bytes: int
     gpu_memory_bytes: int | None
+    gpu_percent: float | None = Field(description="of the GPU's time, whoever used it")
     heartbeat_age_s: float
+    celery_age_s: float | None = Field(description="since Celery's own loop last turned; null: it has not yet")
+    progress_age_s: float | None = Field(description="since the work in hand last moved; null: nothing is in hand")
+    started: str
+    versions: dict[str, str] = Field(examples=[{"python": "3.11.7", "celery": "5.6.3"}])
 
 
 class WorkersOut(Exact):

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-
 from predictions.errors import NotFound
-from predictions.queues import BATCH, REALTIME, start_command
-from predictions.workers import Node, nodes
-from workers_admin import incidents, kept_results, notices, recent, worker_cards
+from predictions.queues import BATCH, PRIORITIES, REALTIME, start_command
+from predictions.workers import nodes
+from workers_admin import incidents, kept_results, notices, queue_cards, recent, worker_cards
 from workers_admin.audit_list import AuditList, names
-from workers_admin.conditions import MISSING_AFTER_S, Facts, conditions
-from workers_admin.depths import QueueDepth
+from workers_admin.conditions import conditions
 from workers_admin.facts import facts_now
 from workers_admin.inspection import asker
 from workers_admin.permissions import acts_of
+from workers_admin.scaler_cards import scalers_context
 from workers_admin.task_search import TaskSearch
 
 AUDIT_SENT = 20
-
-
-@dataclass(frozen=True)
-class QueueRow:
-    """One queue beside the workers that serve it. drifts: its messages and its rows disagree."""
-
-    depth: QueueDepth
-    consumers: list[Node]
-    drifts: bool
-
-    @property
-    def bands(self) -> list[tuple[int, int]]:
-        """(priority, messages), most urgent first."""
-        return sorted((self.depth.waiting_by_priority or {}).items(), reverse=True)
 
 
 def console_context(view: str, viewer: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -54,7 +38,7 @@ def console_context(view: str, viewer: Any, given: Mapping[str, Any] | None = No
 def _overview(_: Mapping[str, Any]) -> dict[str, Any]:
     facts = facts_now()
     return {
-        "conditions": conditions(facts),
+        "conditions": incidents.dated(conditions(facts)),
         "depths": facts.depths,
         "nodes": facts.nodes,
         "nodes_up": [node for node in facts.nodes if node.is_alive],
@@ -71,22 +55,13 @@ def _overview(_: Mapping[str, Any]) -> dict[str, Any]:
 
 def _queues(_: Mapping[str, Any]) -> dict[str, Any]:
     facts = facts_now()
-    lacking = drifting(facts)
     return {
-        "queues": [_queue_row(depth, facts.nodes, depth.name in lacking) for depth in facts.depths],
-        "drifting": lacking,
+        "queues": queue_cards.cards(facts),
+        "drifting": queue_cards.drifting(facts),
         "redis_error": facts.redis_error,
         "next_jobs": [job for depth in facts.depths for job in recent.next_in_line(depth.name)],
+        "priorities": PRIORITIES[::-1],
     }
-
-
-def _queue_row(depth: QueueDepth, known: Sequence[Node], drifts: bool) -> QueueRow:
-    return QueueRow(depth, [node for node in known if depth.name in node.queues], drifts)
-
-
-def drifting(facts: Facts) -> set[str]:
-    """The queues whose messages and rows have told different stories for more than a moment."""
-    return {name for name, lasted_s in facts.missing_for_s.items() if lasted_s > MISSING_AFTER_S}
 
 
 def _workers(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +69,7 @@ def _workers(_: Mapping[str, Any]) -> dict[str, Any]:
         "cards": worker_cards.cards(nodes(), asker.look()),
         "inspect_trouble": asker.trouble,
         "commands": [start_command(queue) for queue in (REALTIME, BATCH)],
-    }
+    } | scalers_context()
 
 
 def _results(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from predictions.live.socket import LiveSocket
 from workers_admin import permissions
 from workers_admin.console_page import console_context
 from workers_admin.contract import queue_json, worker_json
-from workers_admin.depths import depths
+from workers_admin.facts import depths_now
 from workers_admin.permissions import acts_of
 
 
@@ -62,7 +62,7 @@ class PageScreen(ConsoleScreen):
 
 class JsonScreen(ConsoleScreen):
     def first(self) -> Sequence[Message]:
-        queues = [queue_json(depth) for depth in depths()]
+        queues = [queue_json(depth) for depth in depths_now()]
         nodes = [worker_json(node) for node in workers.nodes()]
         return [_json("queues", queues), _json("workers", nodes)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from predictions.models import time_of
 from predictions.workers import Node
 from workers_admin.depths import QueueDepth
 
@@ -42,6 +43,7 @@ def worker_json(node: Node) -> dict[str, Any]:
         "queues": node.queues,
         "state": node.state,
         "pool": first.pool,
+        "pool_size": first.pool_size,
         "device": first.device or None,
         "model": first.model or None,
         "model_state": first.model_state,
@@ -53,5 +55,14 @@ def worker_json(node: Node) -> dict[str, Any]:
         "cpu_percent": round(node.total("cpu_percent"), 1),
         "memory_bytes": int(node.total("memory_bytes")),
         "gpu_memory_bytes": sum(gpu) if gpu else None,
+        "gpu_percent": max((each.gpu_percent for each in node.processes if each.gpu_percent is not None), default=None),
         "heartbeat_age_s": round(node.heartbeat_age_s, 3),
+        "celery_age_s": _rounded(node.celery_age_s),
+        "progress_age_s": _rounded(node.progress_age_s),
+        "started": time_of(first.started),
+        "versions": first.versions,
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

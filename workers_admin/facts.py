@@ -31,19 +31,14 @@ _looks: deque[float] = deque(maxlen=LOOKS)
 
 
 def facts_now() -> Facts:
-    """Redis is asked only where it is not known to be silent."""
-    around = surroundings.watch.latest()
-    found = depths(around.redis.error)
-    error = next((depth.broker_error for depth in found if depth.broker_error), "")
-    if error and not around.redis.error:
-        surroundings.watch.stir()
+    found, around = depths_now(), surroundings.watch.latest()
     steward_age_s, commit_s, read_s = _steward()
     return Facts(
         depths=found,
         nodes=workers.nodes(),
         steward_age_s=steward_age_s,
         redis_address=redis_address(),
-        redis_error=error,
+        redis_error=next((depth.broker_error for depth in found if depth.broker_error), ""),
         redis=around.redis,
         missing_for_s=missing_for_s(found, time.monotonic(), _known_for_s()),
         trends=trends(now_s()),
@@ -54,6 +49,15 @@ def facts_now() -> Facts:
         read_s=read_s,
         database=str(connection.settings_dict["NAME"]),
     )
+
+
+def depths_now() -> list[QueueDepth]:
+    """Redis is asked only where it is not known to be silent."""
+    silence = surroundings.watch.latest().redis.error
+    found = depths(silence)
+    if not silence and any(depth.broker_error for depth in found):
+        surroundings.watch.stir()
+    return found
 
 
 def _steward() -> tuple[float | None, float | None, float | None]:

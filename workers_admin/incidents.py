@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -80,6 +81,12 @@ def _close(incident: Incident) -> None:
     unseen = Incident.objects.filter(pk=incident.pk, ended=None, seen_at__lt=Clock() - CLOSES_AFTER_S)
     if unseen.update(ended=utc_now()) == 1:
         notices.plan(incident, of_end=True)
+
+
+def dated(found: Iterable[Condition]) -> list[Condition]:
+    """The same, each with the time since when it has been so."""
+    began = dict(Incident.objects.filter(ended=None).values_list("key", "began"))
+    return [replace(condition, since=began.get(condition.key)) for condition in found]
 
 
 def lately() -> QuerySet[Incident]:

@@ -87,7 +87,7 @@ class Asker:
 
 
 def ask(
-    connection: Any, question: str, workers: list[str], heard: Callable[[str], None] | None = None
+    connection: Any, question: str, workers: list[str], heard: Callable[[str], object] | None = None
 ) -> list[tuple[str, Any]]:
     """(worker, reply) of each that answers within a second. heard: called with a name the moment its answer comes.
 

@@ -1,17 +1,18 @@
-"""The messages of one queue as Redis holds them, told apart by the job or chunk they are about."""
+"""The messages of one queue as Redis holds them, told apart by the job or chunk they are about; and how some of them leave it."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
 from predictions import broker, dispatch
-from predictions.queues import BANDS, band_key
+from predictions.models import ENDED, Export, Job, Kind
+from predictions.queues import BANDS, DEFAULT, band_key
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,54 @@ def _about(message: dict[str, Any]) -> About:
     except (KeyError, ValueError, TypeError, IndexError):
         pass
     return About()
+
+
+def remove_idle(queue: str) -> int:
+    """Take out of a queue what no worker would begin: its job has ended, or nobody awaits its file. Raises redis.RedisError."""
+    return sum(_remove_idle_from(band_key(queue, *band), queue) for band in BANDS)
+
+
+def _remove_idle_from(key: str, queue: str) -> int:
+    """The oldest first, where Redis finds each at once. What a worker takes meanwhile it drops."""
+    removed = kept = 0
+    while page := _page(key, kept):
+        idle = _idle(page, queue)
+        removed += _remove(key, idle)
+        kept += len(page) - len(idle)
+    return removed
+
+
+def _idle(raw: list[bytes], queue: str) -> list[bytes]:
+    about = dict(zip(raw, _all_about(map(orjson.loads, raw)), strict=True))
+    if queue == DEFAULT:
+        open_ = Export.objects.filter(state__in=[Export.State.QUEUED, Export.State.RUNNING])
+        awaited = set(open_.filter(pk__in=[each.chunk_id for each in about.values()]).values_list("pk", flat=True))
+        return [each for each in raw if about[each].chunk_id is not None and about[each].chunk_id not in awaited]
+    job_ids = [each.job_id for each in about.values() if each.job_id]
+    ended = set(Job.objects.filter(pk__in=job_ids, state__in=ENDED).values_list("pk", flat=True))
+    return [each for each in raw if about[each].job_id in ended]
+
+
+def remove_of_job(job: Job) -> int:
+    """Take out the messages of one job that wait in its band: its id is in each. Raises redis.RedisError."""
+    key, name = band_key(job.queue, job.priority, job.lane), str(job.pk).encode()
+    removed = kept = 0
+    while page := _page(key, kept):
+        mine = [each for each in page if name in each]
+        removed += _remove(key, mine)
+        if removed and job.kind == Kind.REALTIME:  # it has one
+            break
+        kept += len(page) - len(mine)
+    return removed
+
+
+def _page(key: str, behind: int) -> list[bytes]:
+    """The oldest of a band behind so many, the oldest first."""
+    return cast(list[bytes], broker.client().lrange(key, -behind - broker.PAGE, -behind - 1))[::-1]
+
+
+def _remove(key: str, raw: list[bytes]) -> int:
+    pipe = broker.client().pipeline(transaction=False)
+    for each in raw:
+        pipe.lrem(key, -1, cast(str, each))
+    return sum(pipe.execute())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,6 +21,18 @@ from workers_admin.scaling import parts_not_due
 COUNTED = ("waiting", "unacked", "unpublished", "missing", "stale", "running")
 STATES = ("starting", "idle", "busy", "stopping", "silent", "lost")
 OUTCOMES = ("succeeded", "failed", "revoked")
+KEPT_S = 1.0
+_lock = threading.Lock()
+_kept = (-KEPT_S, b"")
+
+
+def kept_text() -> bytes:
+    """At most a second old: whoever asks more often costs no more."""
+    global _kept
+    with _lock:
+        if time.monotonic() - _kept[0] > KEPT_S:
+            _kept = time.monotonic(), text()
+        return _kept[1]
 
 
 def text() -> bytes:
@@ -54,7 +68,9 @@ def _queues(found: Sequence[QueueDepth]) -> Iterator[Metric]:
         labels=["queue"],
     )
     oldest = GaugeMetricFamily(
-        "inference_queue_oldest_wait_seconds", "How long the oldest has waited; 0 where nothing waits.", labels=["queue"]
+        "inference_queue_oldest_wait_seconds",
+        "How long the oldest has waited; 0 where nothing waits.",
+        labels=["queue"],
     )
     paused = GaugeMetricFamily("inference_queue_paused", "1 where the queue is paused.", labels=["queue"])
     for each in found:
@@ -72,9 +88,7 @@ def _workers(nodes: Sequence[Node], found: Sequence[QueueDepth]) -> Iterator[Met
     states = Counter(node.state for node in nodes)
     for state in STATES:
         by_state.add_metric([state], states[state])
-    consumers = GaugeMetricFamily(
-        "inference_queue_consumers", "Living workers that serve the queue.", labels=["queue"]
-    )
+    consumers = GaugeMetricFamily("inference_queue_consumers", "Living workers that serve the queue.", labels=["queue"])
     for each in found:
         consumers.add_metric([each.name], each.consumers)
     return iter((by_state, consumers))
@@ -111,6 +125,8 @@ def _scalers(scalers: Iterable[Scaler]) -> Iterator[Metric]:
 
 
 def _around(found: Sequence[QueueDepth]) -> Iterator[Metric]:
-    yield GaugeMetricFamily("inference_redis_up", "1 where Redis answers.", not any(each.broker_error for each in found))
+    yield GaugeMetricFamily(
+        "inference_redis_up", "1 where Redis answers.", not any(each.broker_error for each in found)
+    )
     if (age_s := ticks.age_s("steward")) is not None:
         yield GaugeMetricFamily("inference_steward_age_seconds", "Since the steward last looked.", age_s)

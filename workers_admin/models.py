@@ -83,7 +83,7 @@ class Notice(models.Model):
 
 
 class Scaler(models.Model):
-    """One autoscaler as it reports itself. workers: [{name, pid, gpu, state, started}] of those it started; threshold: in units of depth."""
+    """One autoscaler as it reports itself. workers: [{name, pid, gpu, state, started}] of those it started; threshold: of depth."""
 
     queue = models.CharField(max_length=16)
     host = models.CharField(max_length=120)

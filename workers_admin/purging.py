@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,14 +22,27 @@ from workers_admin.messages import remove_idle
 
 AT_ONCE = 500
 READ = ("state", "kind", "attempt", "worker", "created", "started", "finished")
+PURGED = "Its queue was purged before the file was made."
 UNTOLD = "Redis does not answer, so their messages are still there; a worker drops them unread."
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What waits and would end, and what runs and would be left alone: jobs, on `default` files to make."""
+
+    waiting: int
+    running: int
+
+
+def foresee(queue: str) -> Foreseen:
+    return Foreseen(_count(queue, State.QUEUED), _count(queue, State.RUNNING))
 
 
 def purge(queue: str, typed: str, by: Any, address: str | None = None) -> str:
     """What was done, in a sentence. What is submitted meanwhile stays, and so does what runs. Raises NotFound, InvalidInput."""
     _demand_sure(queue, typed)
     entry = partial(audit.write, by, "purge queue", f"queue {queue}", address=address)
-    waiting = _waiting(queue)
+    waiting = foresee(queue).waiting
     with transaction.atomic():
         entry(f"begun: {waiting:,} wait, {AT_ONCE} in a transaction", before={"waiting": waiting})
     ended, running = _end_all(queue, by, partial(_write_end, entry, queue))
@@ -50,7 +64,7 @@ def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> tupl
     def one_transaction() -> tuple[int, int | None]:
         with transaction.atomic():
             number = end_some()
-            running = None if number == AT_ONCE else _running(queue)
+            running = None if number == AT_ONCE else _count(queue, State.RUNNING)
             if running is not None:
                 write_end(ended + number, running)
         return number, running
@@ -63,9 +77,9 @@ def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> tupl
 
 
 def _revoke_some(queue: str, last: UUID, by: Any) -> int:
-    """Those that a worker is just claiming are passed over: they run then, or are found by the next look."""
+    """Whoever would claim one waits for us, or was there before: then it runs, and is left alone."""
     waiting = Job.objects.filter(queue=queue, state=State.QUEUED, pk__lte=last).order_by("pk")
-    jobs = list(waiting.select_for_update(skip_locked=True).only(*READ)[:AT_ONCE])
+    jobs = list(waiting.select_for_update().only(*READ)[:AT_ONCE])
     if jobs:
         Job.objects.filter(pk__in=[job.pk for job in jobs]).change(state=State.REVOKED, revoke_requested=True)
         outcomes.end_many(jobs, Ending(State.REVOKED))
@@ -79,19 +93,14 @@ def _fail_some_files() -> int:
     waiting = Export.objects.filter(state=Export.State.QUEUED).order_by("job_id")
     job_ids = list(waiting.values_list("job_id", flat=True)[:AT_ONCE])
     held = Job.objects.select_for_update().filter(pk__in=job_ids).order_by("pk")
-    return exports.fail_queued(list(held.values_list("pk", flat=True)))
+    return exports.give_up(list(held.values_list("pk", flat=True)), PURGED)
 
 
-def _waiting(queue: str) -> int:
+def _count(queue: str, state: State) -> int:
+    """An export's states that are not its end are called as a job's."""
     if queue == DEFAULT:
-        return Export.objects.filter(state=Export.State.QUEUED).count()
-    return Job.objects.filter(queue=queue, state=State.QUEUED).count()
-
-
-def _running(queue: str) -> int:
-    if queue == DEFAULT:
-        return Export.objects.filter(state=Export.State.RUNNING).count()
-    return Job.objects.filter(queue=queue, state=State.RUNNING).count()
+        return Export.objects.filter(state=state).count()
+    return Job.objects.filter(queue=queue, state=state).count()
 
 
 def _write_end(entry: Any, queue: str, ended: int, running: int) -> None:

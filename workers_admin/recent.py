@@ -1,31 +1,35 @@
-"""How the last five minutes went: waits, runs and failures, from a bounded look at the newest jobs."""
+"""How the last five minutes went: waits and runs by the samples, the rest by a bounded look at the newest jobs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import QuerySet
 
+from predictions.clock import now_s
 from predictions.job_list import HEAVY
 from predictions.models import Job, State, utc_now
 from predictions.queues import PRIORITIES, QUEUES
+from workers_admin.histograms import quantiles, seconds_of
+from workers_admin.models import Sample
+from workers_admin.samples import EVERY_S
+from workers_admin.stretches import Stretch, stretch_of
 
 WINDOW = timedelta(minutes=5)
 LOOKED_AT = 500
 SHOWN = 10
-Times = tuple[datetime, datetime, datetime]
+Percentiles = tuple[float, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
 class Took:
-    """One queue's jobs that ended of late: (p50, p95) in seconds. is_sample: more ended than were looked at."""
+    """One queue's jobs that ended of late: (p50, p95) in seconds, None where none of them started."""
 
     queue: str
     ended: int
-    wait_s: tuple[float, float] | None
-    run_s: tuple[float, float] | None
-    is_sample: bool = False
+    wait_s: Percentiles
+    run_s: Percentiles
 
 
 @dataclass(frozen=True)
@@ -37,32 +41,23 @@ class Counted:
 
 
 def took() -> list[Took]:
-    """By queue, over the newest 500 jobs that ended in the last five minutes."""
-    ended = Job.objects.filter(finished__gt=utc_now() - WINDOW, started__isnull=False).order_by("-finished")
-    rows = list(ended.values_list("queue", "created", "started", "finished")[:LOOKED_AT])
-    by_queue: dict[str, list[Times]] = {queue: [] for queue in QUEUES}
-    for queue, created, started, finished in rows:
-        if started and finished:
-            by_queue[queue].append((created, started, finished))
-    return [_took(queue, times, len(rows) == LOOKED_AT) for queue, times in by_queue.items() if times]
+    """By queue, of all jobs in the samples of the last five minutes: what ended in the last seconds is not in them yet."""
+    rows = Sample.objects.filter(every_s=EVERY_S, at__gte=now_s() - WINDOW.total_seconds(), model="")
+    by_queue = {queue: Stretch() for queue in QUEUES}
+    for row in rows:
+        by_queue[row.queue].add(stretch_of(row))
+    found = [_took(queue, stretch) for queue, stretch in by_queue.items()]
+    return [each for each in found if each.ended]
 
 
-def _took(queue: str, times: list[Times], is_sample: bool) -> Took:
-    waits = sorted(_between(created, started) for created, started, _ in times)
-    runs = sorted(_between(started, finished) for _, started, finished in times)
-    return Took(queue, len(times), percentiles(waits), percentiles(runs), is_sample)
+def _took(queue: str, stretch: Stretch) -> Took:
+    ended = stretch.counts.total() - stretch.counts["submitted"]
+    return Took(queue, ended, _percentiles(stretch.histograms["waits"]), _percentiles(stretch.histograms["runs"]))
 
 
-def _between(begin: datetime, end: datetime) -> float:
-    """Clocks of two processes may differ by a little; time does not run back."""
-    return max(0.0, (end - begin).total_seconds())
-
-
-def percentiles(ordered: list[float]) -> tuple[float, float] | None:
-    """(p50, p95) of values in order, by nearest rank."""
-    if not ordered:
-        return None
-    return ordered[-(-len(ordered) // 2) - 1], ordered[-(-len(ordered) * 95 // 100) - 1]
+def _percentiles(histogram: dict[int, int]) -> Percentiles:
+    found = quantiles(histogram, (0.5, 0.95))
+    return (seconds_of(found[0]), seconds_of(found[1])) if found else (None, None)
 
 
 def failures() -> Counted:

@@ -50,5 +50,9 @@ def wished_size(node: Node) -> int:
 
 def _demand_resizable(node: Node) -> None:
     if not node.first.may_resize:
-        why = "Celery's autoscaler sets its size" if node.first.pool == "prefork" else f"it has the pool {node.first.pool}"
+        why = (
+            "Celery's autoscaler sets its size"
+            if node.first.pool == "prefork"
+            else f"it has the pool {node.first.pool}"
+        )
         raise WrongState(f"{node.name} cannot change its pool: {why}. Only --pool=prefork without --autoscale can.")

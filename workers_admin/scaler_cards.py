@@ -12,6 +12,7 @@ from workers_admin.models import Scaler
 from workers_admin.scaler_rows import SILENT_AFTER_S
 
 SHOWN_FOR_S = 3600.0
+COMMAND = ".venv/bin/python manage.py autoscale --queue realtime --min 1 --max 4 --threshold 50"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ScalerCard:
 
 def scalers_context() -> dict[str, Any]:
     """For `_scalers.html`: those that run, and those that fell silent within the hour."""
-    return {"scalers": [ScalerCard(scaler) for scaler in _not_ended(SHOWN_FOR_S)]}
+    return {"scalers": [ScalerCard(scaler) for scaler in _not_ended(SHOWN_FOR_S)], "scaler_command": COMMAND}
 
 
 def living_scalers() -> list[Scaler]:

@@ -97,8 +97,8 @@ def _series(values: list[Values], labels: Iterable[str]) -> dict[str, list[float
 
 
 def _short(value: float | None) -> float | None:
-    """Four digits are more than a screen shows."""
-    return None if value is None else float(f"{value:.4g}")
+    """Of a fraction four digits; a count stays exact."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _whole(moment_s: float, shown: Range) -> int:

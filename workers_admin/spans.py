@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Q
+
 from predictions.clock import now_s
 from predictions.queues import QUEUES
 from workers_admin.downsampling import DAY_S, HOUR_S
 from workers_admin.models import Sample
+from workers_admin.samples import EVERY_S
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,10 @@ class Asked:
     def scopes(self) -> list[tuple[str, str, bool]]:
         """The same: all queues, each queue, and each model that had anything to do in this time."""
         of_models = _scopes_of_models(self.range) | ({self.scope} if self.scope.model else set())
-        all_of_queues = {Scope(), *map(Scope, QUEUES)}
-        return [
-            (each.words, self.query(of=each.value), each == self.scope) for each in sorted(all_of_queues | of_models)
-        ]
+        found = [Scope()]
+        for queue in QUEUES:
+            found += [Scope(queue), *sorted(scope for scope in of_models if scope.queue == queue)]
+        return [(each.words, self.query(of=each.value), each == self.scope) for each in found]
 
 
 def asked(given: Mapping[str, Any]) -> Asked:
@@ -104,5 +107,9 @@ def asked(given: Mapping[str, Any]) -> Asked:
 
 
 def _scopes_of_models(shown: Range) -> set[Scope]:
-    of_models = Sample.objects.filter(every_s=shown.every_s, at__gte=now_s() - shown.lasts_s).exclude(model="")
+    """By samples of the range's own length, and for what has only begun by the shortest."""
+    now = now_s()
+    whole = Q(every_s=shown.every_s, at__gte=now - shown.lasts_s)
+    begun = Q(every_s=EVERY_S, at__gte=now - 2 * shown.every_s)
+    of_models = Sample.objects.filter(whole | begun).exclude(model="")
     return {Scope(*names) for names in of_models.order_by().values_list("queue", "model").distinct()}

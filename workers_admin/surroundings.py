@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from workers_admin.redis_look import Probe, RedisLook
 
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
 EVERY_S = 2.0
 IDLE_S = 30.0
 STALE_S = 6.0
@@ -92,9 +93,24 @@ class Watch:
 
 
 def places() -> list[Path]:
-    """The folders that fill up: ours, and the database's where it is a file."""
-    name = Path(str(connection.settings_dict["NAME"]))
-    return [Path(settings.DATA_DIR), *([name.parent] if connection.vendor == "sqlite" else [])]
+    """The folders that fill up: ours, and the database's where it is on this machine."""
+    database = Path(str(connection.settings_dict["NAME"])).parent if connection.vendor == "sqlite" else _of_server()
+    return [Path(settings.DATA_DIR), *([database] if database else [])]
+
+
+def _of_server() -> Path | None:
+    """Where a PostgreSQL on this machine keeps its data, if it tells us."""
+    host = str(connection.settings_dict["HOST"])
+    if host not in LOCAL and not host.startswith("/"):
+        return None
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW data_directory")
+            return Path(cursor.fetchone()[0])
+    except DatabaseError:  # most users may not know
+        return None
+    finally:
+        connection.close()
 
 
 def disks(paths: Iterable[Path]) -> list[Disk]:

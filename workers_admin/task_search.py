@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from predictions import model_cards, task_rows
 from predictions.bounded_looks import LOOKED_AT, Look, look
-from predictions.job_list import HEAVY
+from predictions.job_list import rows_of
 from predictions.models import Job, JobQuerySet, State
 
 PAGE = 25
@@ -65,9 +65,9 @@ class TaskSearch:
         return urlencode({name: value for name, value in (given | changes).items() if value})
 
     def found(self) -> tuple[list[Found], Look]:
-        seen = self._look() if self.is_asked and self.is_valid else Look([], None, stopped=False)
-        tasks = task_rows.listed(job.pk for job in seen.jobs)
-        return [Found(job, tasks.get(job.pk)) for job in seen.jobs], seen
+        seen = self._look() if self.is_asked and self.is_valid else Look([])
+        tasks = task_rows.listed(seen.keys)
+        return [Found(job, tasks.get(job.pk)) for job in rows_of(seen.keys)], seen
 
     def how_far(self, seen: Look) -> str:
         """What a look that stopped has not seen."""
@@ -82,31 +82,30 @@ class TaskSearch:
         if not digits:
             return look(jobs, fits, before, PAGE)
         if len(digits) == 32:
-            return Look(list(jobs.filter(fits, pk=UUID(digits))), None, stopped=False)
+            return look(jobs.filter(pk=UUID(digits)), fits, before, PAGE)
         seen = look(jobs, fits & Q(pk__endswith=_tail(digits)), before, PAGE)
-        begin = [] if before else list(jobs.filter(fits, _begins(digits)).order_by("-pk")[:PAGE])
-        return Look([*begin, *(job for job in seen.jobs if job not in begin)], seen.next, seen.stopped)
+        begun = [] if before else look(jobs.filter(_begins(digits)), fits, None, PAGE).keys
+        return Look(list({*begun, *seen.keys}), seen.next, seen.stopped)
 
     def _jobs(self) -> tuple[JobQuerySet, Q]:
         """What an index finds in the order of keys, and what is asked of each of these."""
-        asked = {name: fits for name, fits in self._asked().items() if name in self.chosen}
+        asked = {name: self._fits(name) for name in ASKED[1:] if name in self.chosen}
         by_index = next((name for name in ("error", "user", "model") if name in asked and self._has_index(name)), "")
-        jobs = Job.objects.select_related("owner").defer(*HEAVY)
+        jobs = Job.objects.all()
         if by_index == "error":
             jobs = jobs.filter(state=State.FAILED)
         elif by_index:
             jobs = jobs.filter(asked.pop(by_index))
         return jobs, reduce(and_, asked.values(), Q())
 
-    def _asked(self) -> dict[str, Q]:
-        chosen = self.chosen
-        owner = get_user_model().objects.filter(username=chosen.get("user")).first()
-        refs = _refs(chosen.get("model", ""))
-        return {
-            "error": Q(error_text__icontains=chosen.get("error", "")),
-            "user": Q(owner=owner),
-            "model": Q(model=refs[0]) if len(refs) == 1 else Q(model__in=refs),
-        }
+    def _fits(self, name: str) -> Q:
+        given = self.chosen[name]
+        if name == "error":
+            return Q(error_text__icontains=given)
+        if name == "user":
+            return Q(owner=get_user_model().objects.filter(username=given).first())
+        refs = _refs(given)
+        return Q(model=refs[0]) if len(refs) == 1 else Q(model__in=refs)
 
     def _has_index(self, name: str) -> bool:
         """Several versions at once have none that is in the order of keys."""

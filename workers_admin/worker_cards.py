@@ -154,7 +154,11 @@ def cards(nodes: Iterable[Node], answers: Mapping[str, Answer]) -> list[WorkerCa
 def _last_jobs(known: list[Node]) -> dict[str, list[Job]]:
     """Of each worker, the latest first. The workers tell which: a look by their name would cost an index on every job."""
     ids = {node.name: _ids(node) for node in known}
-    rows = Job.objects.select_related("owner").defer("vector", "summary").in_bulk([job_id for each in ids.values() for job_id in each])
+    rows = (
+        Job.objects.select_related("owner")
+        .defer("vector", "summary")
+        .in_bulk([job_id for each in ids.values() for job_id in each])
+    )
     return {name: [rows[job_id] for job_id in each if job_id in rows] for name, each in ids.items()}
 
 

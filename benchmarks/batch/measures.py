@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.batch.scoring import WARM_UP_ROWS, Metrics, batch_workers, score
+from benchmarks.batch.scoring import MB, WARM_UP_ROWS, Metrics, batch_workers, score
 from benchmarks.batch.tables import table
 from benchmarks.figures import Runs, alternate, percentile
 from benchmarks.plain import Plain, plain_worker
@@ -61,6 +62,7 @@ def million(on: Scene) -> Runs:
     file = table(on.folder, MILLION)
     sides = {
         "program": lambda: program(on, file),
+        "floor": lambda: floor(on, file),
         "two": lambda: on.score(2, file),
         "one": lambda: on.score(1, file),
         "two, pyarrow": lambda: on.score(2, file, PYARROW_ALONE),
@@ -74,6 +76,17 @@ def program(on: Scene, file: Path) -> Metrics:
     done = subprocess.run([*words, str(on.model_file)], cwd=ROOT, check=True, capture_output=True, text=True)
     found: Metrics = json.loads(done.stdout)
     return found | {"rest_s": found["whole_s"]}
+
+
+def floor(on: Scene, file: Path) -> Metrics:
+    """The same bytes received and written, and nothing else."""
+    words = [sys.executable, "-m", "benchmarks.batch.floor", str(on.folder)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        with socket.create_connection(("127.0.0.1", int(child.stdout.readline()))) as to, file.open("rb") as content:
+            to.sendfile(content)
+        found: Metrics = json.loads(child.stdout.readline())
+    return found | {"ingest_mb_per_s": file.stat().st_size / MB / found["cpu_s"]}
 
 
 def recipe(on: Scene) -> Runs:

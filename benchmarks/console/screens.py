@@ -15,7 +15,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.figures import percentile
-from benchmarks.product import Product, starting_worker
+from benchmarks.processes import process
+from benchmarks.product import Product, worker_command
 from benchmarks.sides import bodies
 
 KILLS = 3
@@ -25,13 +26,13 @@ WITHIN_S = 60.0
 
 def after_a_kill(served: Product) -> dict[str, float]:
     """Seconds from kill -9 of an idle worker to Silent and to Lost on the screen, the longest of three."""
-    found = [_killed(served) for _ in range(KILLS)]
+    found = [_killed(served, f"killed{number}") for number in range(KILLS)]
     return {"silent_s": max(silent for silent, _ in found), "lost_s": max(lost for _, lost in found)}
 
 
-def _killed(served: Product) -> tuple[float, float]:
-    with starting_worker(served) as pid:
-        return asyncio.run(_watch_the_kill(served, pid))
+def _killed(served: Product, name: str) -> tuple[float, float]:
+    with process(worker_command("realtime", name), served.env, name=name) as child:
+        return asyncio.run(_watch_the_kill(served, child.pid))
 
 
 async def _watch_the_kill(served: Product, pid: int) -> tuple[float, float]:

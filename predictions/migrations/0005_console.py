@@ -84,6 +84,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('state', 'failed')), fields=['-id', 'error_text', 'owner', 'model'], name='job_why_failed'),
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['state', '-id', 'error_text', 'owner', 'model'], name='job_why_failed'),
         ),
     ]

@@ -51,7 +51,7 @@ def test_a_worker_that_is_missing_is_named_with_the_command_that_starts_one(whol
     Worker.objects.filter(name="batch@here").delete()
     (fault,) = faults()
     assert fault.startswith("No worker serves batch. Start one: CELERY_CUSTOM_WORKER_POOL=")
-    assert " .venv/bin/celery -A inference_site worker --pool=custom -Q batch" in fault
+    assert " .venv/bin/python -m celery -A inference_site worker --pool=custom -Q batch" in fault
 
 
 def test_a_worker_that_still_loads_its_model_is_not_ready(whole: None) -> None:

@@ -129,6 +129,7 @@ def test_pages_follow_by_key(ana: Client, user: Any, digits: Any, monkeypatch: p
     assert f'href="?before={jobs[1].pk}"' in page and listed(ana, f"before={jobs[1].pk}") == ids(jobs[0])
 
 
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="asks SQLite for its plan")
 def test_a_page_is_found_by_an_index_alone(user: Any) -> None:
     shown = job_list.JobList(user, {"before": "01a1fc00-0000-7000-8000-000000000000"})
     with CaptureQueriesContext(
@@ -136,7 +137,7 @@ def test_a_page_is_found_by_an_index_alone(user: Any) -> None:
     ) as asked:
         shown.page()
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN QUERY PLAN " + asked[-1]["sql"])
+        cursor.execute("EXPLAIN QUERY PLAN " + next(each["sql"] for each in asked if "LIMIT 51" in each["sql"]))
         plan = " ".join(row[3] for row in cursor.fetchall())
     assert "job_my_list (owner_id=? AND id<?)" in plan and "TEMP B-TREE" not in plan
 

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from predictions import broker, dispatch, exports, leases, lost_messages, pausing, recovery, turns, waiting
 from predictions.audit import Audit
@@ -213,3 +215,17 @@ def test_a_pause_outlives_a_worker_and_the_steward(
     assert depth_of("realtime").waiting == 1
     pausing.resume("realtime", staff)
     assert eventually(lambda: now(job).state == State.SUCCEEDED)
+
+
+def test_whoever_submitted_is_told_of_a_pause(client: Client, user: Any, staff: Any, digits: ModelCard) -> None:
+    digit, rows = submit_digit(user, digits), submit_rows(user, digits, rows=4, parts=2)
+    claimed_chunk(rows)
+    for queue in ("realtime", "batch"):
+        pausing.pause(queue, staff)
+    client.force_login(user)
+    pages = [client.get(job.get_absolute_url()).content.decode() for job in (digit, rows)]
+    assert "realtime is paused: the job waits until it is resumed." in pages[0]
+    assert "batch is paused: the part in hand is finished" in pages[1]
+    submit = client.get("/").content.decode()
+    assert "realtime is paused: what you submit waits until somebody resumes it." in submit
+    assert "realtime is paused until somebody resumes it." in client.get(reverse("sent", args=[digit.pk])).content.decode()

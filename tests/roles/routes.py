@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,6 @@ from predictions import plain_calls, routing, upload_door
 from workers_admin import routing as console_routing
 
 API = "api/v1/"
-WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 
 
 def pages() -> list[str]:
@@ -33,10 +33,10 @@ def sockets() -> list[str]:
 
 
 def doors() -> list[tuple[str, str]]:
-    """What is answered before Django: the hot calls of `Lean`, and the files of `UploadDoor`."""
-    return sorted(
-        {("POST", plain_calls.PREDICT), ("GET", plain_calls.JOB.pattern)} | {("POST", path) for path in upload_door.UPLOADS}
-    )
+    """What is answered before Django: the hot calls of `Lean`, by whatever names an address there, and the files of `UploadDoor`."""
+    named = [value.pattern if isinstance(value, re.Pattern) else value for value in vars(plain_calls).values()]
+    hot = [address for address in named if isinstance(address, str) and address.startswith("/api/")]
+    return sorted([("hot", address) for address in hot] + [("file", address) for address in upload_door.UPLOADS])
 
 
 def _patterns(patterns: Iterable[Any], before: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -50,16 +50,12 @@ def _patterns(patterns: Iterable[Any], before: str = "") -> Iterator[tuple[str, 
 
 def _methods(pattern: URLPattern) -> set[str]:
     """ninja keeps the calls of one address together; a page that describes them is read."""
-    for cell in _held(pattern.callback):
-        operations = getattr(getattr(cell, "__self__", None), "operations", None)
-        if operations:
-            return {method for operation in operations for method in operation.methods}
-    return {"GET"}
+    calls = next((held.operations for held in _held(pattern.callback) if hasattr(held, "operations")), [])
+    return {method for call in calls for method in call.methods} or {"GET"}
 
 
 def _held(view: Any) -> Iterator[Any]:
-    """The view and what it is wrapped around."""
-    yield view
+    """What a view is wrapped around."""
     for cell in getattr(view, "__closure__", None) or ():
-        if callable(cell.cell_contents):
-            yield from _held(cell.cell_contents)
+        yield cell.cell_contents
+        yield from _held(cell.cell_contents)

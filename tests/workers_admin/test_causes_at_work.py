@@ -72,18 +72,14 @@ def test_a_model_whose_file_was_altered_is_told(a_worker: StartWorker, model_dir
     assert "has no model. " in the_one("model-realtime", 60)
 
 
-def test_failures_above_five_percent_are_told(
-    steward: subprocess.Popen[bytes], user: Any, digits: ModelCard
-) -> None:
+def test_failures_above_five_percent_are_told(steward: subprocess.Popen[bytes], user: Any, digits: ModelCard) -> None:
     for number in range(30):
         claim = claimed(submit_digit(user, digits))
         outcomes.finish(claim.job.pk, claim.attempt, FAILURE if number < 2 else SUCCESS)
     assert told("failures-realtime", 40).words == "realtime: 2 of 30 jobs failed in 5 min (6.7 %)."
 
 
-def test_messages_that_redis_lost_are_told_after_five_seconds(
-    clean_redis: None, user: Any, digits: ModelCard
-) -> None:
+def test_messages_that_redis_lost_are_told_after_five_seconds(clean_redis: None, user: Any, digits: ModelCard) -> None:
     ticks.tick("steward")
     submit_digit(user, digits)
     recovery.publish_all_due(dispatch.Sender())
@@ -110,7 +106,9 @@ def test_the_command_that_is_shown_starts_a_worker_that_takes_the_jobs(
     job = submit_digit(user, digits)
     shown = ["sh", "-c", f"exec env {told('idle-realtime').command}"]
     with processes.running("as-shown", shown, processes.database_env(database())):
-        assert processes.eventually(lambda: Job.objects.get(pk=job.pk).state == State.SUCCEEDED, 60)
+        assert processes.eventually(lambda: Job.objects.get(pk=job.pk).state == State.SUCCEEDED, 60), processes.log_of(
+            "as-shown"
+        )
         assert "idle-realtime" not in strip()
 
 

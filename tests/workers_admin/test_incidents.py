@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from predictions.clock import Clock
+from predictions.models import utc_now
 from workers_admin import incidents, notices
 from workers_admin.conditions import Condition
 from workers_admin.incidents import CLOSES_AFTER_S, OPENS_AFTER_S, Watcher
@@ -94,8 +98,8 @@ def test_a_worker_that_is_silent_and_then_lost_is_one_incident_which_grew_worse(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_stewards_that_look_at_the_same_time_open_it_once(settings: object) -> None:
-    settings.ALERT_EMAILS = ["ops@example.com"]  # type: ignore[attr-defined]
+def test_two_stewards_that_look_at_the_same_time_open_it_once(settings: Any) -> None:
+    settings.ALERT_EMAILS = ["ops@example.com"]
     together = threading.Barrier(4)
 
     def look() -> None:
@@ -113,8 +117,34 @@ def test_two_stewards_that_look_at_the_same_time_open_it_once(settings: object) 
     assert Incident.objects.count() == Notice.objects.count() == 1
 
 
-def test_the_console_shows_what_is_open_and_what_began_today() -> None:
-    steward = watcher()
-    steward.note([FULL], 0), steward.note([FULL], OPENS_AFTER_S)
-    assert [incident.key for incident in incidents.lately()] == [FULL.key]
-    assert notices.told(incidents.lately()[0]) == []
+def incident(key: str, began: timedelta, ended: timedelta | None = None) -> Incident:
+    moment = utc_now()
+    return Incident.objects.create(
+        key=key, words=f"{key}.", began=moment - began, ended=ended and moment - ended, seen_at=0.0
+    )
+
+
+def test_the_console_lists_what_is_open_and_what_began_within_a_day() -> None:
+    incident("old", timedelta(hours=30), timedelta(hours=29))
+    incident("open", timedelta(hours=40))
+    incident("today", timedelta(hours=2), timedelta(hours=1))
+    assert [each.key for each in incidents.lately()] == ["today", "open"]
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_the_overview_shows_what_is_wrong_since_when_and_what_was(client: Client, staff: Any, settings: Any) -> None:
+    settings.ALERT_EMAILS = ["ops@example.com"]
+    notices.plan(incident("steward", timedelta(minutes=5)), of_end=False)
+    incident("disk", timedelta(hours=2), timedelta(hours=1, minutes=48))
+    client.force_login(staff)
+    page = client.get("/console/").content.decode()
+    strip, _, listed = page.partition('id="incidents"')
+    assert "The steward has never run" in strip and "Noted <time" in strip
+    assert "still so" in listed and "12 min 0 s" in listed
+    assert "e-mail to ops@example.com: begin not yet" in listed and "nobody" in listed
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_the_overview_says_how_to_be_told_where_nobody_is(client: Client, staff: Any) -> None:
+    client.force_login(staff)
+    assert "Set ALERT_EMAILS or ALERT_WEBHOOK_URL" in client.get("/console/").content.decode()

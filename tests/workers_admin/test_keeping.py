@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django_celery_results.models import TaskResult
 
 from predictions import expiry, outcomes
 from predictions.audit import Audit
@@ -60,3 +61,42 @@ def test_what_expires_within_the_hour_is_counted_and_listed_soonest_first(
     Job.objects.filter(pk=claim.job.pk).update(expires=utc_now() + timedelta(minutes=5))
     Job.objects.filter(pk=succeeded.pk).update(expires=utc_now() + timedelta(minutes=50))
     assert kept_results.expiring() == [claim.job, succeeded] and kept_results.expiring_count().number == 2
+
+
+def several(user: Any, digits: ModelCard, number: int = 3) -> list[Job]:
+    claims = [claimed(submit_digit(user, digits)) for _ in range(number)]
+    for claim in claims:
+        outcomes.finish(claim.job.pk, claim.attempt, SUCCESS)
+    return [now(claim.job) for claim in claims]
+
+
+def test_many_are_kept_in_one_act_with_one_entry(user: Any, staff: Any, digits: ModelCard) -> None:
+    jobs = [*several(user, digits), submit_digit(user, digits)]
+    assert keeping.keep(jobs, staff) == "3 results kept, 1 had no stored result."
+    assert Job.objects.filter(kept=True).count() == 3
+    entry = Audit.objects.get()
+    assert (entry.subject, entry.outcome) == ("4 selected jobs", "3 kept, 1 had no stored result")
+    assert (entry.before["kept"], entry.after) == (0, {"kept": 3})
+
+
+def test_many_are_removed_in_one_act_that_says_what_it_freed(user: Any, staff: Any, digits: ModelCard) -> None:
+    jobs = several(user, digits)
+    said = keeping.remove_now(jobs, staff)
+    freed = sum(now(job).freed_bytes for job in jobs)
+    assert said == f"3 results removed. {freed:,} bytes were freed." and freed > 0
+    assert {now(job).state for job in jobs} == {State.EXPIRED} and outcomes.results_of([job.pk for job in jobs]) == {}
+    assert Audit.objects.get().outcome == f"3 removed, {freed:,} bytes freed"
+
+
+def test_each_of_many_knows_what_its_own_result_freed(user: Any, digits: ModelCard) -> None:
+    small, large = several(user, digits, 2)
+    TaskResult.objects.filter(task_id=str(large.pk)).update(result="7" * 5_000)
+    assert expiry.expire_many([small.pk, large.pk])[large.pk] == 5_000
+    assert now(large).freed_bytes == 5_000 and now(small).freed_bytes < 1_000
+
+
+def test_none_of_many_that_has_a_result_is_refused(user: Any, staff: Any, digits: ModelCard) -> None:
+    jobs = [submit_digit(user, digits) for _ in range(2)]
+    with pytest.raises(WrongState, match="None of the 2 jobs has a stored result"):
+        keeping.remove_now(jobs, staff)
+    assert not Audit.objects.exists()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
+import re
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from predictions.clock import now_s
 from predictions.models import utc_now
+from tests.processes import ROOT
 from tests.surroundings import free_port
 from tests.workers_admin.receivers import Hook, hook, mail_server
 from workers_admin import incidents, notices, webhook
@@ -62,10 +62,11 @@ def tell(way: str = "webhook", times: int = 3) -> int:
 
 
 def is_genuine(headers: dict[str, str], body: bytes) -> bool:
-    """As the README tells a receiver to do it."""
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    expected = base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
-    return any(hmac.compare_digest(f"v1,{expected}", given) for given in headers["webhook-signature"].split())
+    """By the example that docs/alerts.md gives to receivers."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(example, told)
+    return bool(told["is_genuine"](f"whsec_{base64.b64encode(SECRET).decode()}", headers, body))
 
 
 def test_a_webhook_hears_once_that_it_began_and_once_that_it_ended(port: int) -> None:
@@ -77,7 +78,12 @@ def test_a_webhook_hears_once_that_it_began_and_once_that_it_ended(port: int) ->
     types = [json.loads(body)["type"] for _, body in receiver.heard]
     assert types == ["incident.began", "incident.ended"]
     data = json.loads(receiver.heard[0][1])["data"]
-    assert (data["key"], data["words"], data["severity"], data["ended"]) == ("redis-down", "Redis is down.", "bad", None)
+    assert (data["key"], data["words"], data["severity"], data["ended"]) == (
+        "redis-down",
+        "Redis is down.",
+        "bad",
+        None,
+    )
     assert data["console"].endswith("/console/")
     assert notices.told(incident) == ["webhook to 127.0.0.1: begin, end"]
 
@@ -88,7 +94,8 @@ def test_what_a_webhook_hears_is_signed(port: int) -> None:
         tell()
     ((headers, body),) = receiver.heard
     assert is_genuine(headers, body) and not is_genuine(headers, body + b" ")
-    assert not is_genuine(headers | {"webhook-timestamp": "1"}, body)
+    assert not is_genuine(headers | {"webhook-id": "another"}, body)
+    assert not is_genuine(headers | {"webhook-timestamp": str(int(time.time()) - 1)}, body)
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
 
 

@@ -70,8 +70,10 @@ def test_a_pool_grows_and_shrinks_by_processes_that_work_and_say_goodbye(
     assert eventually(lambda: all(map(has_ended, jobs)))
     resizing.shrink(the_one(), staff)
     assert eventually(lambda: children(worker) == 1)
-    assert eventually(lambda: len(workers.nodes()[0].processes) == 1 and Worker.objects.filter(ended=False).count() == 1)
-    assert Worker.objects.get(ended=False).pool_asked is None
+    assert eventually(
+        lambda: len(workers.nodes()[0].processes) == 1 and Worker.objects.filter(ended=False).count() == 1
+    )
+    assert eventually(lambda: Worker.objects.get(ended=False).pool_asked is None)
 
 
 @pytest.mark.long

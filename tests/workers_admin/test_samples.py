@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from inference_site.management.commands.steward import rounds
-from predictions import broker, clock, dispatch, outcomes, recovery, revocation
+from predictions import broker, clock, dispatch, outcomes, revocation, ticks
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Kind, State, new_id
 from predictions.outcomes import Ending
 from tests.predictions.jobs import SUCCESS, claimed, submit_digit
+from tests.processes import eventually
 from tests.workers_admin.facts import process
 from workers_admin import samples, settling
 from workers_admin.depths import QueueDepth, depths
@@ -147,10 +147,22 @@ def test_a_frozen_redis_leaves_out_what_only_it_knows(
     assert row.oldest_wait_s is not None
 
 
-def test_what_a_frozen_redis_holds_up_is_a_loop_of_its_own() -> None:
-    (alone,) = [duties for _, duties, _ in rounds() if samples.sample in duties]
-    assert all(duty.__module__.startswith("workers_admin.") for duty in alone)
-    assert recovery.end_stopped not in alone
+@pytest.mark.long  # a stretch is ten seconds
+@pytest.mark.usefixtures("steward")
+def test_a_steward_samples_beside_a_frozen_redis_and_misses_no_tick(redis_server: Any) -> None:
+    assert eventually(lambda: ticks.age_s("steward") is not None)
+    redis_server.send_signal(signal.SIGSTOP)
+    ages = list[float]()
+    try:
+        assert eventually(lambda: ages.append(ticks.age_s("steward") or 0.0) or has_sampled_blindly(), 40.0)
+    finally:
+        redis_server.send_signal(signal.SIGCONT)
+        broker.client.cache_clear()
+    assert max(ages) < 2.0
+
+
+def has_sampled_blindly() -> bool:
+    return Sample.objects.filter(every_s=10, waiting=None, oldest_wait_s=None, running=0).exists()
 
 
 def test_of_two_stewards_one_writes_a_stretch(

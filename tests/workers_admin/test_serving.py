@@ -106,9 +106,7 @@ def test_a_worker_in_a_long_pass_changes_its_queues_at_once(
     end(child, signal.SIGKILL)
 
 
-def test_no_message_of_a_dropped_queue_is_lost(
-    a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard
-) -> None:
+def test_no_message_of_a_dropped_queue_is_lost(a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard) -> None:
     a_worker("realtime,batch")
     before = [submit_digit(user, digits) for _ in range(30)]
     serving.drop_queue(the_one(), "realtime", staff)

@@ -18,7 +18,7 @@ from predictions.models import Job, JobQuerySet
 from predictions.refusing import permitted
 from workers_admin import permissions
 
-View = Callable[[HttpRequest], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
 PAGES = {
     "overview": "console",
     "queues": "console_queues",

@@ -24,7 +24,7 @@ async def show(request: HttpRequest) -> HttpResponse:
         said = "Send the token of METRICS_TOKEN as 'Authorization: Bearer <token>'.\n"
         return HttpResponse(said, PLAIN, 401, headers={"WWW-Authenticate": "Bearer"})
     try:
-        numbers = await in_broker_thread(metrics.text)
+        numbers = await in_broker_thread(metrics.kept_text)
     except Error as error:
         return HttpResponse(f"The database does not answer: {type(error).__name__}.\n", PLAIN, 503)
     return HttpResponse(numbers, CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

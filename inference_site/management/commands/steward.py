@@ -53,6 +53,12 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
         if patience.may_reap(ticks.tick("steward")):
             recovery.reap()
 
+    def sample() -> None:
+        # What is made of samples has something to do where there is a new one: once in ten looks.
+        if samples.sample():
+            downsampling.merge()
+            totals.advance()
+
     return [
         ("rescue", (rescue, recovery.end_stopped), EVERY_S),
         ("expire", (expiry.expire_results,), EXPIRE_EVERY_S),
@@ -69,7 +75,7 @@ def rounds() -> list[tuple[str, Sequence[Duty], float]]:
         ("watch", (incidents.Watcher().look,), WATCH_EVERY_S),
         # A hook that hangs holds up nothing but itself.
         *((f"tell by {way}", (partial(notices.send_due, way),), EVERY_S) for way in notices.ways()),
-        ("samples", (samples.sample, totals.advance, downsampling.merge), SAMPLES_EVERY_S),
+        ("samples", (sample,), SAMPLES_EVERY_S),
         (
             "chores",
             (
