@@ -173,6 +173,7 @@ CELERY_TASK_IGNORE_RESULT = True  # outcomes.py alone writes results, in the tra
 # A prefork child says that it lives once it has torch and its model; four seconds, the default, are few on a busy machine.
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_CONSUMER = "predictions.worker.consuming:Consumer"
+CELERY_WORKER_AUTOSCALER = "predictions.worker.prefork:Autoscaler"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

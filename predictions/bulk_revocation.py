@@ -113,9 +113,7 @@ def _entry(act: Act, number: int, counts: Counter[str], is_first: bool, is_last:
 
 def _revoke(job_ids: list[UUID]) -> Iterator[str]:
     """Inside a transaction. Whoever would claim, rescue or end one of them waits for it, or was there before."""
-    held = list(
-        Job.objects.select_for_update().filter(pk__in=job_ids, state__in=OPEN).order_by("pk").only(*READ)
-    )
+    held = list(Job.objects.select_for_update().filter(pk__in=job_ids, state__in=OPEN).order_by("pk").only(*READ))
     queued = [job for job in held if job.state == State.QUEUED]
     running = [job for job in held if job.state == State.RUNNING]
     _end_queued(queued)

@@ -16,7 +16,7 @@ from predictions.errors import NotFound, WrongState
 from predictions.live import say
 from predictions.models import OPEN, Chunk, Export, Job, Kind, State
 from predictions.pauses import Pause
-from predictions.queues import QUEUES
+from predictions.queues import DEFAULT, QUEUES
 from predictions.row_locks import in_id_order
 
 CLAIMS_END_WITHIN_S = 2
@@ -30,7 +30,7 @@ def pause(queue: str, by: Any, address: str | None = None) -> None:
         entry = _note(by, "pause queue", queue, address, was=False)
         if not Pause.objects.get_or_create(queue=queue, defaults={"by_name": entry.who_name})[1]:
             raise WrongState(f"{queue} is paused already.")
-        _wait_for_claims()
+        _wait_for_claims(queue)
     say.workers_changed()
 
 
@@ -75,18 +75,20 @@ def _demand_known(queue: str) -> None:
         raise NotFound(f"There is no queue '{queue}'; there are {', '.join(QUEUES)}.")
 
 
-def _wait_for_claims() -> None:
+def _wait_for_claims(queue: str) -> None:
     """A claim that began before our commit does not see the pause; it has to end before we answer.
 
-    Claims write to these tables: the lock is ours when they have ended, and who comes later looks after our commit.
-    SQLite has one writer, so there our own transaction is that lock.
+    Claims write to this table: the lock is ours when they have ended, and who comes later looks after our commit. One table,
+    since with two others that lock them the other way round would wait for us and we for them. SQLite has one writer, so
+    there our own transaction is that lock.
     """
+    table = "predictions_export" if queue == DEFAULT else "predictions_job"
     if not connection.features.has_select_for_update:
         return
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{CLAIMS_END_WITHIN_S}s'")
-            cursor.execute("LOCK TABLE predictions_job, predictions_export IN SHARE MODE")
+            cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
             cursor.execute("SET LOCAL lock_timeout = DEFAULT")
     except OperationalError as error:
         raise WrongState(HELD) from error

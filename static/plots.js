@@ -44,9 +44,16 @@
   // Drawing ------------------------------------------------------------------------------------------------------------
   const colour = (token) => getComputedStyle(document.documentElement).getPropertyValue(token).trim();
 
+  // A line has two ends: a value between two gaps would not be seen.
+  function alone(plot, place) {
+    const values = plot.data[place];
+    return [...values.keys()].filter((n) => values[n] != null && values[n - 1] == null && values[n + 1] == null);
+  }
+
   function line(label, unit) {
     const [token, dash] = LINES[label];
-    return { label, stroke: colour(token), dash, width: 1.5, value: (_, value) => words(value, unit), points: { size: 4 } };
+    const points = { show: false, filter: alone, size: 4, fill: colour(token) };
+    return { label, stroke: colour(token), dash, width: 1.5, value: (_, value) => words(value, unit), points };
   }
 
   const axis = (more) => ({ stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif", ...more });

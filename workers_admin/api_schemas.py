@@ -26,7 +26,7 @@ class QueueOut(Exact):
     running: int = Field(description="in the hands of a worker")
     consumers: int = Field(description="living workers that serve it")
     oldest_wait_s: float | None
-    paused: bool
+    paused: bool = Field(description="nothing of it begins; what is submitted is accepted and waits")
     error: str | None = Field(description="why Redis could not be asked")
 
 

@@ -39,7 +39,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Condition:
-    """One line of the strip. command: what to type; href and step: where to go; key tells lines apart.
+    """One line of the strip. command: what to type; href: where to go; step: says which of them; key tells lines apart.
 
     since: when a steward first noted it; None where none has yet.
     """

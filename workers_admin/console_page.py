@@ -59,7 +59,7 @@ def _queues(_: Mapping[str, Any]) -> dict[str, Any]:
         "queues": queue_cards.cards(facts),
         "drifting": queue_cards.drifting(facts),
         "redis_error": facts.redis_error,
-        "next_jobs": [job for depth in facts.depths for job in recent.next_in_line(depth.name)],
+        "next_jobs": [job for queue in (REALTIME, BATCH) for job in recent.next_in_line(queue)],
         "priorities": PRIORITIES[::-1],
     }
 

@@ -7,15 +7,18 @@ database_queued = waiting + unacked + unpublished + missing - stale - running.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 import redis
 from django.db.models import Count, Min, Q, QuerySet
 
 from predictions import broker, workers
-from predictions.models import OPEN, Chunk, Export, Job, Kind, State, utc_now
+from predictions.models import ENDED, Chunk, Export, Job, Kind, State, utc_now
 from predictions.pauses import paused_queues
-from predictions.queues import DEFAULT, QUEUES
+from predictions.queues import BATCH, DEFAULT, QUEUES, REALTIME
 from workers_admin.messages import About, Held, held
 
 # Above this many, messages are counted and not told apart: of missing and stale only the excess is seen then.
@@ -35,8 +38,8 @@ class QueueDepth:
     database_queued: int
     stale: int | None
     running: int
-    consumers: int
     oldest_wait_s: float | None
+    consumers: int = 0
     paused: bool = False
     broker_error: str = ""
 
@@ -61,6 +64,7 @@ class Rows:
     queued: int
     unsent: int
     running: int
+    oldest_wait_s: float | None
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,15 @@ def depths(silence: str = "") -> list[QueueDepth]:
     silence: the sentence for a Redis that is known not to answer, which is not asked then.
     """
     counted, error = ({}, silence) if silence else _counted()
-    paused = paused_queues()
-    return [replace(_depth(queue, counted.get(queue), error), paused=queue in paused) for queue in QUEUES]
+    paused, living = paused_queues(), [node for node in workers.nodes() if node.is_alive]
+    return [
+        replace(
+            _depth(queue, counted.get(queue), error),
+            consumers=sum(queue in node.queues for node in living),
+            paused=queue in paused,
+        )
+        for queue in QUEUES
+    ]
 
 
 def _counted() -> tuple[dict[str, broker.Depth], str]:
@@ -95,17 +106,20 @@ def _depth(queue: str, counted: broker.Depth | None, error: str) -> QueueDepth:
         return _without_redis(queue, rows, error)
     if max(counted.waiting + counted.unacked, rows.queued + rows.running) > TOLD_APART:
         found = _by_count(rows, counted.waiting + counted.unacked)
-        return _told(queue, counted.waiting_by_priority, counted.unacked, rows.queued, found)
+        return _told(queue, counted.waiting_by_priority, counted.unacked, rows.queued, found, rows.oldest_wait_s)
     try:
         messages = held(queue)
     except redis.RedisError as failed:
         return _without_redis(queue, rows, _sentence(failed))
     expected = _expected(queue)
     waiting = {priority: len(band) for priority, band in messages.waiting.items()}
-    return _told(queue, waiting, len(messages.unacked), expected.queued, compare(expected, messages))
+    found = compare(expected, messages)
+    return _told(queue, waiting, len(messages.unacked), expected.queued, found, rows.oldest_wait_s)
 
 
-def _told(queue: str, waiting: dict[int, int], unacked: int, queued: int, found: Compared) -> QueueDepth:
+def _told(
+    queue: str, waiting: dict[int, int], unacked: int, queued: int, found: Compared, oldest_wait_s: float | None
+) -> QueueDepth:
     return QueueDepth(
         name=queue,
         waiting=sum(waiting.values()),
@@ -116,8 +130,7 @@ def _told(queue: str, waiting: dict[int, int], unacked: int, queued: int, found:
         database_queued=queued,
         stale=found.stale,
         running=found.running,
-        consumers=_consumers(queue),
-        oldest_wait_s=_oldest_wait_s(queue),
+        oldest_wait_s=oldest_wait_s,
     )
 
 
@@ -132,8 +145,7 @@ def _without_redis(queue: str, rows: Rows, error: str) -> QueueDepth:
         database_queued=rows.queued,
         stale=None,
         running=rows.running,
-        consumers=_consumers(queue),
-        oldest_wait_s=_oldest_wait_s(queue),
+        oldest_wait_s=rows.oldest_wait_s,
         broker_error=error,
     )
 
@@ -143,47 +155,50 @@ def _sentence(failed: redis.RedisError) -> str:
 
 
 def _rows(queue: str) -> Rows:
-    """What `_expected` lists, counted by the database."""
-    jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME, state__in=OPEN)
-    chunks = Chunk.objects.filter(job__queue=queue, job__state__in=OPEN)
-    counts = [
-        found.aggregate(
-            queued=Count("pk", filter=Q(state=waits)),
-            unsent=Count("pk", filter=Q(state=waits, publish_at__isnull=False)),
-            running=Count("pk", filter=Q(state=runs)),
-        )
-        for found, waits, runs in (
-            (jobs, State.QUEUED, State.RUNNING),
-            (chunks, Chunk.State.RESERVED, Chunk.State.RUNNING),
-            (_exports(queue), Export.State.QUEUED, Export.State.RUNNING),
-        )
-    ]
-    return Rows(**{name: sum(count[name] for count in counts) for name in ("queued", "unsent", "running")})
+    """What `_expected` lists, counted by the database, those that wait in one pass over their index."""
+    waiting, running = _units(queue)
+    counts = {"queued": Count("pk"), "unsent": Count("publish_at")}
+    if queue == BATCH:  # a part is as old as its job
+        found = waiting.aggregate(**counts) | _jobs_waiting(queue).aggregate(oldest=Min("created"))
+    else:
+        found = waiting.aggregate(**counts, oldest=Min("created"))
+    return Rows(found["queued"], found["unsent"], running.count(), _wait_s(found["oldest"]))
+
+
+def _jobs_waiting(queue: str) -> QuerySet[Job]:
+    return Job.objects.filter(queue=queue, state=State.QUEUED)
+
+
+def _units(queue: str) -> tuple[QuerySet[Any], QuerySet[Any]]:
+    """What a message is sent for: (those that wait, those that run)."""
+    if queue == REALTIME:
+        jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME)
+        return jobs.filter(state=State.QUEUED), jobs.filter(state=State.RUNNING)
+    if queue == DEFAULT:
+        return Export.objects.filter(state=Export.State.QUEUED), Export.objects.filter(state=Export.State.RUNNING)
+    # "Not ended" rather than "open": so a database begins with the few chunks and not with every job that is open.
+    chunks = Chunk.objects.filter(~Q(job__state__in=ENDED))
+    return chunks.filter(state=Chunk.State.RESERVED), chunks.filter(state=Chunk.State.RUNNING)
 
 
 def _expected(queue: str) -> Expected:
-    """Vector jobs, and the parts of batches that are due; a part that runs was claimed by the attempt before its own."""
+    """Row by row."""
     expected = Expected()
-    jobs = Job.objects.filter(queue=queue, kind=Kind.REALTIME, state__in=OPEN)
-    for job_id, state, publish_at in jobs.values_list("pk", "state", "publish_at").iterator():
-        _add(expected, About(job_id), state == State.RUNNING, publish_at)
-    chunks = Chunk.objects.filter(
-        job__queue=queue, job__state__in=OPEN, state__in=[Chunk.State.RESERVED, Chunk.State.RUNNING]
-    )
-    for job_id, pk, attempt, state, publish_at in chunks.values_list(
-        "job_id", "pk", "attempt", "state", "publish_at"
-    ).iterator():
-        is_running = state == Chunk.State.RUNNING
-        _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
-    exports = _exports(queue).filter(state__in=[Export.State.QUEUED, Export.State.RUNNING])
-    for job_id, pk, attempt, state, publish_at in exports.values_list("job_id", "pk", "attempt", "state", "publish_at"):
-        is_running = state == Export.State.RUNNING
-        _add(expected, About(job_id, pk, attempt - is_running), is_running, publish_at)
+    for units in _units(queue):
+        for about, state, publish_at in _abouts(queue, units):
+            _add(expected, about, state == State.RUNNING, publish_at)
     return expected
 
 
-def _exports(queue: str) -> QuerySet[Export]:
-    return Export.objects.all() if queue == DEFAULT else Export.objects.none()
+def _abouts(queue: str, units: QuerySet[Any]) -> Iterator[tuple[About, str, float | None]]:
+    """What runs of a batch, and a file that is made, was claimed by the attempt before its own."""
+    if queue == REALTIME:
+        for job_id, state, publish_at in units.values_list("pk", "state", "publish_at").iterator():
+            yield About(job_id), state, publish_at
+        return
+    named = units.values_list("job_id", "pk", "attempt", "state", "publish_at")
+    for job_id, pk, attempt, state, publish_at in named.iterator():
+        yield About(job_id, pk, attempt - (state == State.RUNNING)), state, publish_at
 
 
 def _add(expected: Expected, about: About, is_running: bool, publish_at: float | None) -> None:
@@ -217,14 +232,5 @@ def _by_count(rows: Rows, messages: int) -> Compared:
     return Compared(rows.unsent, max(0, lacking), max(0, -lacking), rows.running)
 
 
-def _consumers(queue: str) -> int:
-    return len(workers.live_workers(queue))
-
-
-def _oldest_wait_s(queue: str) -> float | None:
-    jobs, exports = (
-        Job.objects.filter(queue=queue, state=State.QUEUED),
-        _exports(queue).filter(state=Export.State.QUEUED),
-    )
-    oldest = (exports if queue == DEFAULT else jobs).aggregate(oldest=Min("created"))["oldest"]
-    return None if oldest is None else round(max(0.0, (utc_now() - oldest).total_seconds()), 3)
+def _wait_s(since: datetime | None) -> float | None:
+    return None if since is None else round(max(0.0, (utc_now() - since).total_seconds()), 3)

@@ -37,7 +37,7 @@ class Watcher:
 
     def note(self, found: Sequence[Condition], now: float) -> None:
         """now: seconds, of a clock that never jumps."""
-        held = {condition.key: condition for condition in found}
+        held = {condition.key[:200]: condition for condition in found}
         self._since = {key: self._since.get(key, now) for key in held}
         known = {incident.key: incident for incident in Incident.objects.filter(ended=None)}
         _renew([known[key] for key in held.keys() & known.keys()], held)

@@ -18,6 +18,8 @@ from predictions.workers import nodes
 
 QUESTIONS = ("active", "reserved", "scheduled", "revoked", "registered")
 EVERY_S = 5.0
+AFTER_TROUBLE_S = 30.0
+"""Each new connection to a frozen Redis stays in its queue of connections, which is soon full (redis_look.py)."""
 LOOKED_AT_FOR_S = 10.0
 ANSWERS_WITHIN_S = 1.0
 Replies = dict[str, Any]
@@ -63,7 +65,7 @@ class Asker:
                 self.trouble = f"Celery could not be asked: {error}"
             finally:
                 connection.close()
-            time.sleep(EVERY_S)
+            time.sleep(AFTER_TROUBLE_S if self.trouble else EVERY_S)
 
     def _is_looked_at(self) -> bool:
         """Where it is not, whoever looks next starts another thread."""

@@ -11,6 +11,11 @@ SLOW_AFTER_S = 10.0
 STUCK_AFTER_S = 60.0
 SOLO = "solo"
 Look = Literal["ok", "waiting", "bad", "off"]
+HOW: dict[str, dict[Look, str]] = {
+    "lives": {"ok": "", "waiting": "silent; ", "bad": "no; "},
+    "moves": {"ok": "", "waiting": "slowly; ", "bad": "no; "},
+}
+"""So that nobody has to tell it by the colour alone."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ def lamps(node: Node) -> tuple[Lamp, Lamp, Lamp]:
 def _lives(node: Node) -> Lamp:
     age_s = node.heartbeat_age_s
     look: Look = "bad" if age_s > LOST_AFTER_S else "waiting" if age_s > SILENT_AFTER_S else "ok"
-    return Lamp("Process lives", look, "last heartbeat", age_s)
+    return Lamp("Process lives", look, f"{HOW['lives'][look]}last heartbeat", age_s)
 
 
 def _answers(node: Node) -> Lamp:
@@ -52,4 +57,4 @@ def _moves(node: Node) -> Lamp:
     if age_s is None:
         return Lamp(about, "off", "nothing in hand")
     look: Look = "bad" if age_s > STUCK_AFTER_S else "waiting" if age_s > SLOW_AFTER_S else "ok"
-    return Lamp(about, look, "last moved", age_s)
+    return Lamp(about, look, f"{HOW['moves'][look]}last moved", age_s)

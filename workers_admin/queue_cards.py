@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from predictions.pauses import Pause, pauses
@@ -55,7 +56,7 @@ def cards(facts: Facts) -> list[QueueCard]:
 
 
 def _card(
-    depth: QueueDepth, known: list[Node], flow: Flow, pause: Pause | None, drifts_for_s: float | None
+    depth: QueueDepth, known: Sequence[Node], flow: Flow, pause: Pause | None, drifts_for_s: float | None
 ) -> QueueCard:
     serving = [node for node in known if depth.name in node.queues]
     drains = None if pause else drains_in_s(depth.name, depth.database_queued, flow, serving)

@@ -86,7 +86,7 @@ def next_in_line(queue: str) -> list[Job]:
     found: list[Job] = []
     for priority in reversed(PRIORITIES):
         waiting = Job.objects.filter(queue=queue, priority=priority, state=State.QUEUED)
-        found += _shown(waiting).order_by("pk")[: SHOWN - len(found)]
+        found += _shown(waiting).order_by("lane", "pk")[: SHOWN - len(found)]
         if len(found) == SHOWN:
             break
     return found

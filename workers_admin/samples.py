@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Count, F, FloatField, Func, Max
 
+from predictions.clock import now_s
 from predictions.models import Job, State, first_id_at
 from predictions.queues import QUEUES
 from workers_admin.depths import QueueDepth, depths
@@ -55,13 +56,22 @@ def sample() -> int:
 
     For a time when no steward ran, what ended is read from the history; how the queues stood then, nobody knows.
     """
+    now = now_s()
+    written = _last_before(now)
+    if written is not None and now < written + 2 * EVERY_S:
+        return 0
     end = _whole(settled_until())
-    written = Sample.objects.filter(every_s=EVERY_S, at__lt=end).aggregate(last=Max("at"))["last"]
+    written = _last_before(end)
     first = end - EVERY_S if written is None else max(end - KEPT_S, written + EVERY_S)
     stretches = range(first, end, EVERY_S)[:AT_ONCE]
     for at in stretches:
         write(EVERY_S, at, _sampled(at, depths() if at + EVERY_S == end else []))
     return len(stretches)
+
+
+def _last_before(moment_s: float) -> int | None:
+    last: int | None = Sample.objects.filter(every_s=EVERY_S, at__lt=moment_s).aggregate(at=Max("at"))["at"]
+    return last
 
 
 def write(every_s: int, at: int, stretches: Stretches) -> None:

@@ -10,10 +10,10 @@ from predictions.models import time_of
 from workers_admin.models import Incident, Notice
 
 
-def console_address() -> str:
-    """Of the first name by which the web may be called; "" where it may be any."""
+def where(incident: Incident) -> str:
+    """The page to go to, at the first name by which the web may be called; "" where it may be any."""
     origin = next((origin for origin in settings.ALLOWED_ORIGINS if "*" not in origin), "")
-    return f"{origin}/console/" if origin else ""
+    return f"{origin}{incident.href or '/console/'}" if origin else ""
 
 
 def notice_id(notice: Notice) -> str:
@@ -30,10 +30,11 @@ def subject(notice: Notice) -> str:
 
 def letter(notice: Notice) -> str:
     incident = notice.incident
-    lines = [f"{incident.words} {incident.command}".strip(), f"Began: {time_of(incident.began)}"]
+    command = [f"To do: {incident.command}"] if incident.command else []
+    lines = [incident.words, *command, f"Began: {time_of(incident.began)}"]
     if notice.of_end:
-        lines = [f"It is over: {incident.words}", *lines[1:], f"Ended: {time_of(incident.ended)}"]
-    return "\n".join([*lines, *([f"Console: {console_address()}"] if console_address() else []), ""])
+        lines = [f"It is over: {incident.words}", lines[-1], f"Ended: {time_of(incident.ended)}"]
+    return "\n".join([*lines, *([f"See {where(incident)}"] if where(incident) else []), ""])
 
 
 def body(notice: Notice) -> dict[str, Any]:
@@ -50,6 +51,6 @@ def body(notice: Notice) -> dict[str, Any]:
             "command": incident.command,
             "began": time_of(incident.began),
             "ended": time_of(incident.ended) if notice.of_end else None,
-            "console": console_address(),
+            "see": where(incident),
         },
     }

@@ -23,7 +23,7 @@ def redis_silent(facts: Facts) -> Iterator[Condition]:
             f"{facts.redis_error} Jobs are accepted and wait in the database; nothing is delivered until it is back."
         )
         key = f"redis-{facts.redis.fault}" if facts.redis.fault else "redis"
-        yield Condition(key, words, command=_redis_command(facts))
+        yield Condition(key, words, command=_redis_command(facts), step="Look:")
 
 
 def _redis_command(facts: Facts) -> str:
@@ -38,15 +38,17 @@ def redis_may_evict(facts: Facts) -> Iterator[Condition]:
     policy = facts.redis.policy
     if policy not in {None, SAFE_POLICY}:
         words = f"Redis may throw queues away when it is full: its maxmemory-policy is {policy}, not {SAFE_POLICY}."
-        yield Condition("eviction", words, command=_config(facts, f"maxmemory-policy {SAFE_POLICY}"))
+        yield Condition("eviction", words, command=_config(facts, f"maxmemory-policy {SAFE_POLICY}"), step="Forbid it:")
 
 
 def redis_nearly_full(facts: Facts) -> Iterator[Condition]:
     used, limit = facts.redis.used_bytes, facts.redis.limit_bytes
     if limit and used > NEARLY_FULL * limit:
         holds = f"Redis holds {_size(used)} of its maxmemory of {_size(limit)}"
-        words = f"{holds}: past it no job is delivered until there is room. Give it more:"
-        yield Condition("redis-memory", words, command=_config(facts, f"maxmemory {2 * max(used, limit)}"))
+        words = f"{holds}: past it no job is delivered until there is room."
+        yield Condition(
+            "redis-memory", words, command=_config(facts, f"maxmemory {2 * max(used, limit)}"), step="Give it more:"
+        )
 
 
 def _config(facts: Facts, what: str) -> str:
@@ -57,10 +59,8 @@ def disk_nearly_full(facts: Facts) -> Iterator[Condition]:
     for disk in facts.disks:
         if disk.free_share < facts.disk_free_share:
             free = f"{_size(disk.free_bytes)} of {_size(disk.size_bytes)} ({percent(disk.free_share)})"
-            words = (
-                f"The disk of {disk.path} is nearly full: {free} free. Full, it refuses jobs. See what takes the room:"
-            )
-            yield Condition(f"disk-{disk.path}", words, command=_du(disk.path))
+            words = f"The disk of {disk.path} is nearly full: {free} free. Full, it refuses jobs."
+            yield Condition(f"disk-{disk.path}", words, command=_du(disk.path), step="See what takes the room:")
 
 
 def _du(path: str) -> str:
@@ -78,8 +78,8 @@ def database_slow(facts: Facts) -> Iterator[Condition]:
         *([f"looking up one row takes {duration(read_s)} or more"] if read_s > SLOW_READ_S else []),
     ]
     if slow:
-        words = f"The database is slow: {' and '.join(slow)}. See who is at it:"
-        yield Condition("database", words, command=_database_command(facts.database))
+        words = f"The database is slow: {' and '.join(slow)}."
+        yield Condition("database", words, command=_database_command(facts.database), step="See who is at it:")
 
 
 def _database_command(database: str) -> str:
@@ -94,5 +94,5 @@ def steward_silent(facts: Facts) -> Iterator[Condition]:
     age_s = facts.steward_age_s
     if age_s is None or age_s > SILENT_AFTER_S:
         since = "has never run" if age_s is None else f"has been silent for {duration(age_s)}"
-        words = f"The steward {since}: nothing is rescued, published again or expired. Start one:"
-        yield Condition("steward", words, command=".venv/bin/python manage.py steward")
+        words = f"The steward {since}: nothing is rescued, published again or expired."
+        yield Condition("steward", words, command=".venv/bin/python manage.py steward", step="Start one:")

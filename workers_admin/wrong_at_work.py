@@ -24,8 +24,8 @@ def without_consumer(facts: Facts) -> Iterator[Condition]:
         return
     for depth in facts.depths:
         if depth.database_queued and not depth.consumers and not depth.paused:
-            words = f"{depth.name}: {depth.database_queued:,} waiting, no worker. Start one:"
-            yield Condition(f"idle-{depth.name}", words, command=start_command(depth.name))
+            words = f"{depth.name}: {depth.database_queued:,} waiting, no worker."
+            yield Condition(f"idle-{depth.name}", words, command=start_command(depth.name), step="Start one:")
 
 
 def workers_gone(facts: Facts) -> Iterator[Condition]:
@@ -82,7 +82,7 @@ def growing(facts: Facts) -> Iterator[Condition]:
     for depth in facts.depths:
         grown = trends.growth(facts.trends.get(depth.name, ()))
         if grown and grown[1] >= GROWN_TO and not depth.paused:
-            words = (
-                f"{depth.name} has grown for 5 min: {grown[0]:,} waited, now {grown[1]:,} do. Start one more worker:"
+            words = f"{depth.name} has grown for 5 min: {grown[0]:,} waited, now {grown[1]:,} do."
+            yield Condition(
+                f"growing-{depth.name}", words, command=start_command(depth.name), step="Start one more:", is_bad=False
             )
-            yield Condition(f"growing-{depth.name}", words, command=start_command(depth.name), is_bad=False)

@@ -41,7 +41,9 @@ class SeenForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         if given.get("shown") is not None and self.typed() != str(given["shown"]):
-            self.add_error("number", f"'{given['number'][:20]}' was typed; type {given['shown']} to revoke so many jobs.")
+            self.add_error(
+                "number", f"'{given['number'][:20]}' was typed; type {given['shown']} to revoke so many jobs."
+            )
         return given
 
 

@@ -22,6 +22,7 @@ RUN_AXE = (
 PAGES = [
     "/", "/jobs/", "/models/", "/api/", "/keys/", "/account/password/", "/no-such-page/",
     "/console/", "/console/queues/", "/console/workers/", "/console/results/", "/console/audit/",
+    "/jobs/revocations/matching/", "/console/results/?error=broke",
 ]  # fmt: skip
 
 
@@ -50,7 +51,8 @@ def test_every_page_is_accessible(
     page.set_viewport_size({"width": width, "height": 900})
     complaints.expected = ("status of 404",)  # /no-such-page/ is asked for on purpose
     found = []
-    for path in [*PAGES, *(job.get_absolute_url() for job in jobs_of_every_state)]:
+    of_jobs = [path for job in jobs_of_every_state for path in (job.get_absolute_url(), f"/console/results/{job.pk}/")]
+    for path in [*PAGES, *of_jobs]:
         page.goto(web + path)
         page.evaluate(AXE.read_text())
         found += [

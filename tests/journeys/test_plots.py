@@ -31,11 +31,13 @@ def write(at: int, waiting: int | None) -> None:
     stretch = Stretch(gauges={"waiting": waiting, "unpublished": 0})
     stretch.counts["succeeded"] = 50
     stretch.histograms["waits"] = {40: 50}
+    if at % 70 == 0:
+        stretch.histograms["runs"] = {20: 50}
     samples.write(10, at, {("realtime", ""): stretch})
 
 
 def write_ten_minutes() -> int:
-    """For a minute of them Redis was frozen. Returns when the last stretch began."""
+    """For a minute of them Redis was frozen, and runs are known of every seventh. Returns when the last stretch began."""
     last = int(clock.now_s()) // 10 * 10 - 10
     for at in range(last - 600, last + 10, 10):
         write(at, None if last - 200 < at < last - 140 else 100 + at % 7)
@@ -49,6 +51,11 @@ def plot(page: Page, name: str) -> Locator:
 def told(page: Page, name: str) -> Locator:
     """The newest row of the table that stands for a plot."""
     return plot(page, name).locator("tbody tr").last
+
+
+def seen(page: Page, name: str, token: str) -> int:
+    """Pixels of that colour."""
+    return int(plot(page, name).locator("canvas").evaluate(PIXELS, token))
 
 
 def moment(page: Page, name: str) -> str:
@@ -94,8 +101,8 @@ def test_the_plots_follow_the_theme_and_the_width(admin_page: Page, web: str, sc
     expect(told(page, "depth")).to_be_attached()
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    canvas = plot(page, "depth").locator("canvas")
-    assert eventually(lambda: canvas.evaluate(PIXELS, "--plot-1") > 100)
+    assert eventually(lambda: seen(page, "depth", "--plot-1") > 100)
+    assert seen(page, "run", "--plot-4") > 8, "a value between two gaps is a point"
     page.evaluate(AXE.read_text())
     assert [each["id"] for each in page.evaluate(RUN_AXE)] == []
     assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")

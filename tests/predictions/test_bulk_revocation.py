@@ -128,6 +128,6 @@ def test_a_job_that_a_worker_ends_meanwhile_has_one_outcome(user: Any, digits: M
     states = Counter(Job.objects.values_list("state", flat=True))
     assert states[State.SUCCEEDED] == counts[HAD_ENDED] and states[State.REVOKED] == 40 - counts[HAD_ENDED]
     statuses = Counter(TaskResult.objects.values_list("status", flat=True))
-    assert statuses == {key: value for key, value in {
-        "SUCCESS": counts[HAD_ENDED], "REVOKED": 40 - counts[HAD_ENDED]
-    }.items() if value}
+    assert statuses == {
+        key: value for key, value in {"SUCCESS": counts[HAD_ENDED], "REVOKED": 40 - counts[HAD_ENDED]}.items() if value
+    }

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -158,6 +160,54 @@ def test_what_changes_nothing_is_refused_and_not_written_down(staff: Any) -> Non
     assert Audit.objects.count() == Pause.objects.count() == 1
 
 
+def test_a_pause_is_answered_only_once_the_claims_in_hand_are_decided(user: Any, staff: Any, digits: ModelCard) -> None:
+    job, claims, may_end, paused = submit_digit(user, digits), list[Any](), threading.Event(), threading.Event()
+
+    def claim_slowly() -> None:
+        with transaction.atomic():
+            claims.append(leases.claim_job(job.pk, "realtime@test"))
+            may_end.wait(10)
+        connection.close()
+
+    def pause() -> None:
+        pausing.pause("realtime", staff)
+        paused.set()
+        connection.close()
+
+    threads = [threading.Thread(target=claim_slowly), threading.Thread(target=pause)]
+    threads[0].start()
+    assert eventually(lambda: claims)
+    threads[1].start()
+    assert not paused.wait(0.5)
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    assert paused.is_set() and now(job).state == State.RUNNING
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="there the pause waits as any other writer does")
+def test_a_transaction_that_does_not_end_keeps_a_pause_from_being_promised(
+    user: Any, staff: Any, digits: ModelCard
+) -> None:
+    job, has_claimed, may_end = submit_digit(user, digits), threading.Event(), threading.Event()
+
+    def claim_and_freeze() -> None:
+        with transaction.atomic():
+            leases.claim_job(job.pk, "realtime@test")
+            has_claimed.set()
+            may_end.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=claim_and_freeze)
+    thread.start()
+    assert has_claimed.wait(10)
+    with pytest.raises(WrongState, match="Nothing was changed; try again"):
+        pausing.pause("realtime", staff)
+    may_end.set()
+    thread.join()
+    assert not Pause.objects.exists() and not Audit.objects.exists()
+
+
 def begun_since(moment: datetime) -> int:
     return Job.objects.filter(started__gt=moment).count()
 
@@ -228,4 +278,6 @@ def test_whoever_submitted_is_told_of_a_pause(client: Client, user: Any, staff: 
     assert "batch is paused: the part in hand is finished" in pages[1]
     submit = client.get("/").content.decode()
     assert "realtime is paused: what you submit waits until somebody resumes it." in submit
-    assert "realtime is paused until somebody resumes it." in client.get(reverse("sent", args=[digit.pk])).content.decode()
+    assert (
+        "realtime is paused until somebody resumes it." in client.get(reverse("sent", args=[digit.pk])).content.decode()
+    )

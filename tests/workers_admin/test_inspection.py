@@ -26,6 +26,7 @@ from workers_admin.said import said_of
 def asker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asker]:
     """It ends with the test."""
     monkeypatch.setattr(inspection, "EVERY_S", 0.2)
+    monkeypatch.setattr(inspection, "AFTER_TROUBLE_S", 0.2)
     monkeypatch.setattr(inspection, "LOOKED_AT_FOR_S", 0.5)
     asker = Asker()
     yield asker
@@ -53,6 +54,7 @@ def test_celery_says_what_is_active_and_a_frozen_worker_costs_only_age(
     end(child, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_frozen_redis_keeps_nobody_who_looks_waiting(
     redis_server: Any, a_worker: StartWorker, digits: ModelCard, asker: Asker, staff: Any
 ) -> None:

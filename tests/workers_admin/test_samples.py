@@ -189,8 +189,11 @@ def test_of_two_stewards_one_writes_a_stretch(
     assert [(row.at, row.succeeded) for row in rows()] == [(AT + s, int(s == 10)) for s in range(-10, 100, 10)]
 
 
-def test_what_ends_while_we_look_is_missed_by_no_stretch(user: Any, digits: ModelCard) -> None:
+def test_what_ends_while_we_look_is_missed_by_no_stretch(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its transaction commits half a second after the moment that it was given as its end."""
+    monkeypatch.setattr(settling, "MARGIN_S", 0.0)
     claim, has_ended = claimed(submit_digit(user, digits)), Event()
 
     def end_slowly() -> None:

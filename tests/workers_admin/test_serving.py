@@ -4,8 +4,9 @@ import signal
 from typing import Any
 
 import pytest
+from celery import current_app
 
-from predictions import broker, recovery, revocation, workers
+from predictions import broker, pausing, recovery, revocation, workers
 from predictions.audit import Audit
 from predictions.dispatch import Sender
 from predictions.errors import InvalidInput, NotFound, WrongState
@@ -134,3 +135,22 @@ def test_other_pools_change_their_queues_too_and_keep_that_over_a_new_connection
     broker.client().client_kill_filter(_type="normal", skipme=True)
     job = submit_digit(user, digits)
     assert eventually(lambda: has_ended(job)) and served() == ["realtime"]
+
+
+@pytest.mark.long
+def test_a_queue_that_was_dropped_while_it_was_paused_is_not_taken_up_at_the_resume(
+    a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard
+) -> None:
+    a_worker("realtime,batch")
+    name = the_one()
+    pausing.pause("realtime", staff)
+    assert eventually(lambda: not consumed_by_celery(name) & {"realtime"})
+    assert served() == ["batch", "realtime"]
+    serving.drop_queue(name, "realtime", staff)
+    assert eventually(lambda: served() == ["batch"], 6)
+    pausing.resume("realtime", staff)
+    assert not eventually(lambda: "realtime" in consumed_by_celery(name), 5) and served() == ["batch"]
+
+
+def consumed_by_celery(name: str) -> set[str]:
+    return {queue["name"] for queue in current_app.control.inspect([name]).active_queues()[name]}

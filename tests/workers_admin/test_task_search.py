@@ -63,9 +63,7 @@ def test_what_is_no_id_is_said_so(console: Client) -> None:
     assert "&#x27;job 7&#x27; is no id. Give a whole one, or its beginning or end" in page(console, id="job 7")
 
 
-def test_a_task_is_found_by_model_and_by_user(
-    console: Client, user: Any, other_user: Any, digits: ModelCard
-) -> None:
+def test_a_task_is_found_by_model_and_by_user(console: Client, user: Any, other_user: Any, digits: ModelCard) -> None:
     mine, other = ended(user, digits), ended(other_user, digits)
     Job.objects.filter(pk=other.pk).update(model="older@3")
     assert found(console, model="digits@1") == found(console, model="digits") == ids(mine)
@@ -125,9 +123,7 @@ def test_a_task_has_a_page_with_its_result_and_its_traceback(console: Client, us
     assert "Traceback: in score" in console.get(reverse("console_task", args=[bad.pk])).content.decode()
 
 
-def test_a_very_long_result_is_shown_by_its_beginning(
-    console: Client, user: Any, digits: ModelCard
-) -> None:
+def test_a_very_long_result_is_shown_by_its_beginning(console: Client, user: Any, digits: ModelCard) -> None:
     job = ended(user, digits)
     TaskResult.objects.filter(task_id=str(job.pk)).update(result="7" * 70_000)
     shown = console.get(reverse("console_task", args=[job.pk])).content.decode()

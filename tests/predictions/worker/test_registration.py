@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 import torch
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from torch import nn
 
 from predictions import model_cards
+from predictions.audit import Audit
+
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +51,24 @@ def test_a_file_that_works_is_listed_with_its_card(home: Path, capsys: pytest.Ca
     assert card.path.read_bytes() == file.read_bytes()
     model_cards.verify(card)
     assert f"small@1 is registered: 4 values in, 2 classes out, sha256 {card.sha256}." in capsys.readouterr().out
+
+
+def test_a_registration_is_audited(home: Path) -> None:
+    register(a_file(home))
+    entry = Audit.objects.get()
+    assert (entry.action, entry.subject) == ("register model", "model small@1")
+    assert entry.after == {"sha256": model_cards.card("small").sha256, "width": 4, "labels": 2}
+
+
+def test_where_there_is_no_database_the_model_is_registered_and_that_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: Any, **__: Any) -> None:
+        raise OperationalError("no such table: predictions_audit")
+
+    monkeypatch.setattr(Audit.objects, "create", absent)
+    register(a_file(home))
+    assert model_cards.card("small") and "could not be noted in the audit: no such table" in capsys.readouterr().err
 
 
 def test_labels_and_features_may_be_files_and_a_picture_json(home: Path) -> None:
