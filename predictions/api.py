@@ -26,7 +26,7 @@ router.add_router("", results)
 
 @router.get("/jobs", response=JobsOut, by_alias=True, openapi_extra=answers())
 async def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
-    """Your jobs, newest first; staff see all."""
+    """Your jobs, newest first; all, for who may see other people's."""
 
     def read() -> Shown:
         found, cursor = api_listing.page(user_of(request), filters)

@@ -18,7 +18,7 @@ SQLITE = {
     "audit_as_written": f"BEFORE UPDATE OF {_columns} ON {TABLE} {_refuse}",
     "audit_keeps_who": f"BEFORE UPDATE OF who_id ON {TABLE} WHEN new.who_id IS NOT NULL {_refuse}",
     # INSERT OR REPLACE deletes without a word to the first.
-    "audit_replaces_none": f"BEFORE INSERT ON {TABLE} WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = new.id) {_refuse}",
+    "audit_replaces_none": f"BEFORE INSERT ON {TABLE} WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = new.id) {_refuse}",  # noqa: S608
 }
 POSTGRESQL_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -196,6 +196,7 @@ class Job(models.Model):
             models.Index(fields=["finished"], name="job_finished"),
             models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
             models.Index(fields=["model", "-id"], name="job_by_model"),
+            models.Index(fields=["state", "-removed", "freed_bytes"], name="job_removed", condition=Q(state="expired")),
             # All that the search asks of failed jobs, so that it reads no rows but those it finds.
             models.Index(
                 fields=["state", "-id", "error_text", "owner", "model"],

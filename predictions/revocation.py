@@ -38,12 +38,13 @@ def revoke(job: Job, by: Any, address: str | None = None) -> Job:
         now = Job.objects.select_for_update().get(pk=job.pk)
         if not asked:
             raise WrongState(f"The job has ended: it is {now.status}. Only a queued or running job can be revoked.")
+        was = State.QUEUED if now.state == State.REVOKED else State.RUNNING
         if now.state == State.REVOKED:
             outcomes.end_many([now], Ending(State.REVOKED))
         elif now.kind == Kind.BATCH:
             turns.end_if_stopped(now)
         now.refresh_from_db()
-        audit.write(by, "revoke", f"job {job.pk}", now.status, address)
+        audit.write(by, "revoke", f"job {job.pk}", now.status, address, {"status": was}, {"status": now.status})
     say.jobs_changed([job.pk])
     return now
 

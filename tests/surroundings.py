@@ -18,7 +18,16 @@ def free_port() -> int:
 DATA_DIR = tempfile.mkdtemp(prefix="dashboard-test-")
 REDIS_PORT = free_port()
 OWN = (
-    *("DATABASE_URL", "MODEL_DIR", "ALLOWED_HOSTS", "RATE_LIMIT", "SUBMITTERS", "RESULT_EXPIRES", "SECRET_KEY", "DEFAULT_MODEL"),
+    *(
+        "DATABASE_URL",
+        "MODEL_DIR",
+        "ALLOWED_HOSTS",
+        "RATE_LIMIT",
+        "SUBMITTERS",
+        "RESULT_EXPIRES",
+        "SECRET_KEY",
+        "DEFAULT_MODEL",
+    ),
     *("MAX_UPLOAD_BYTES", "USER_UPLOAD_BYTES", "STORE_UPLOAD_BYTES"),
     *("ALERT_EMAILS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "DISK_FREE_PERCENT"),
     *("TIME_LIMIT", "SOFT_TIME_LIMIT", "REALTIME_TIME_LIMIT", "BATCH_TIME_LIMIT", "BATCH_SOFT_TIME_LIMIT"),

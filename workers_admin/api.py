@@ -1,4 +1,4 @@
-"""The JSON API's door to queues and workers; for staff, and for users with the permission predictions.see_console."""
+"""The JSON API's door to queues and workers; for who may see the console."""
 
 from __future__ import annotations
 

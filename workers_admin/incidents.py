@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 
 from predictions.clock import Clock, now_s
 from predictions.models import utc_now
@@ -42,8 +41,8 @@ class Watcher:
         known = {incident.key: incident for incident in Incident.objects.filter(ended=None)}
         _renew([known[key] for key in held.keys() & known.keys()], held)
         for key in held.keys() - known.keys():
-            if now - self._since[key] >= OPENS_AFTER_S:
-                _open(held[key])
+            if (lasted_s := now - self._since[key]) >= OPENS_AFTER_S:
+                _open(held[key], lasted_s)
         # Who has only begun to look does not know yet what is still so.
         if now - self._began >= CLOSES_AFTER_S:
             for key in known.keys() - held.keys():
@@ -58,9 +57,9 @@ def _renew(incidents: Sequence[Incident], held: dict[str, Condition]) -> None:
 
 
 @transaction.atomic
-def _open(condition: Condition) -> None:
+def _open(condition: Condition, lasted_s: float) -> None:
     """Of two stewards one inserts it, and that one has it told."""
-    fresh = {**_said(condition), "began": utc_now(), "seen_at": now_s()}
+    fresh = {**_said(condition), "began": utc_now() - timedelta(seconds=lasted_s), "seen_at": now_s()}
     incident, is_new = Incident.objects.get_or_create(key=condition.key[:200], ended=None, defaults=fresh)
     if is_new:
         notices.plan(incident, of_end=False)
@@ -89,10 +88,11 @@ def dated(found: Iterable[Condition]) -> list[Condition]:
     return [replace(condition, since=began.get(condition.key)) for condition in found]
 
 
-def lately() -> QuerySet[Incident]:
-    """Those of the last 24 hours and those still open, the newest first."""
-    recent = Incident.objects.filter(Q(began__gt=utc_now() - LATELY) | Q(ended=None))
-    return recent.prefetch_related("notices").order_by("-began")[:SHOWN]
+def lately() -> list[Incident]:
+    """Those of the last 24 hours and those still open, the newest first; each by its own index."""
+    since, known = utc_now() - LATELY, Incident.objects.prefetch_related("notices").order_by("-began")
+    still_open = known.filter(ended=None, began__lte=since)
+    return [*known.filter(began__gt=since)[:SHOWN], *still_open[:SHOWN]]
 
 
 def forget_old() -> None:

@@ -56,13 +56,17 @@ def kept() -> list[Job]:
 
 
 def removed_lately() -> list[Job]:
-    return _shown(Job.objects.filter(state=State.EXPIRED).order_by("-pk"))
+    return _shown(_expired())
 
 
 def removed() -> Removed:
-    newest = Job.objects.filter(state=State.EXPIRED).order_by("-pk")
-    found = newest[: COUNTED + 1].aggregate(number=Count("pk"), freed=Sum("freed_bytes"))
+    found = _expired()[: COUNTED + 1].aggregate(number=Count("state"), freed=Sum("freed_bytes"))
     return Removed(min(found["number"], COUNTED), found["freed"] or 0, found["number"] > COUNTED)
+
+
+def _expired() -> QuerySet[Job]:
+    """Those whose results went last first: an index holds them in this order, and what they freed."""
+    return Job.objects.filter(state=State.EXPIRED).order_by("-removed")
 
 
 def _soon() -> QuerySet[Job]:

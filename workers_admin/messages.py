@@ -81,9 +81,8 @@ def _remove_idle_from(key: str, queue: str) -> int:
     """The oldest first, where Redis finds each at once. What a worker takes meanwhile it drops."""
     removed = kept = 0
     while page := _page(key, kept):
-        idle = _idle(page, queue)
-        removed += _remove(key, idle)
-        kept += len(page) - len(idle)
+        gone = _remove(key, _idle(page, queue))
+        removed, kept = removed + gone, kept + len(page) - gone
     return removed
 
 
@@ -103,11 +102,10 @@ def remove_of_job(job: Job) -> int:
     key, name = band_key(job.queue, job.priority, job.lane), str(job.pk).encode()
     removed = kept = 0
     while page := _page(key, kept):
-        mine = [each for each in page if name in each]
-        removed += _remove(key, mine)
+        gone = _remove(key, [each for each in page if name in each])
+        removed, kept = removed + gone, kept + len(page) - gone
         if removed and job.kind == Kind.REALTIME:  # it has one
             break
-        kept += len(page) - len(mine)
     return removed
 
 

@@ -56,9 +56,7 @@ def sample() -> int:
 
     For a time when no steward ran, what ended is read from the history; how the queues stood then, nobody knows.
     """
-    now = now_s()
-    written = _last_before(now)
-    if written is not None and now < written + 2 * EVERY_S:
+    if not _may_be_due():
         return 0
     end = _whole(settled_until())
     written = _last_before(end)
@@ -67,6 +65,13 @@ def sample() -> int:
     for at in stretches:
         write(EVERY_S, at, _sampled(at, depths() if at + EVERY_S == end else []))
     return len(stretches)
+
+
+def _may_be_due() -> bool:
+    """To ask what has settled is a turn to write: not before the next stretch has ended."""
+    now = now_s()
+    written = _last_before(now)
+    return written is None or now >= written + 2 * EVERY_S
 
 
 def _last_before(moment_s: float) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from predictions.clock import Clock
@@ -15,7 +15,7 @@ from workers_admin.launching import Launched
 from workers_admin.models import Scaler
 
 SILENT_AFTER_S = 12.0
-FORGOTTEN_AFTER_S = 24 * 3600.0
+DAY_S = 24 * 3600.0
 
 
 class AlreadyRuns(Exception):
@@ -28,6 +28,7 @@ class AlreadyRuns(Exception):
 
 def register(queue: str, rules: Rules, is_dry_run: bool) -> Scaler:
     """Our row. Raises AlreadyRuns: whoever finds another after his own row is there gives way, so never two stay."""
+    _forget_old()
     Scaler.objects.filter(queue=queue, host=launching.host(), pid=os.getpid()).delete()  # a number is used again
     row = Scaler.objects.create(
         queue=queue,
@@ -56,21 +57,23 @@ def left_behind(row: Scaler) -> list[Launched]:
 
 
 def _others(row: Scaler) -> QuerySet[Scaler]:
-    same = Scaler.objects.filter(queue=row.queue, host=row.host, ended=False, is_dry_run=False)
-    return same.exclude(pk=row.pk)
+    return _deciding(row.queue).filter(host=row.host).exclude(pk=row.pk)
 
 
-def locked(queue: str) -> list[Scaler]:
+def lock(queue: str) -> None:
     """Inside a transaction: no other autoscaler of this queue, on whatever host, decides until it ends."""
-    rows = Scaler.objects.select_for_update().filter(queue=queue, ended=False, is_dry_run=False)
-    return list(rows.annotate(age=Clock() - F("beat_at")).order_by("pk"))
+    list(_deciding(queue).select_for_update().order_by("pk"))
 
 
-def coming_elsewhere(rows: Iterable[Scaler], mine: Scaler, reported: set[str]) -> list[str]:
+def coming_elsewhere(mine: Scaler, reported: set[str]) -> list[str]:
     """Names of workers that autoscalers on other hosts have begun to start and that have not reported yet."""
-    living = [row for row in rows if row.pk != mine.pk and vars(row)["age"] <= SILENT_AFTER_S]
+    living = _deciding(mine.queue).exclude(pk=mine.pk).filter(beat_at__gte=Clock() - SILENT_AFTER_S)
     begun = {each["name"] for row in living for each in row.workers if each["state"] == "starting"}
     return sorted(begun - reported)
+
+
+def _deciding(queue: str) -> QuerySet[Scaler]:
+    return Scaler.objects.filter(queue=queue, ended=False, is_dry_run=False)
 
 
 def gpus_held_elsewhere(mine: Scaler) -> set[str]:
@@ -90,7 +93,12 @@ def report(row: Scaler, workers: Iterable[Launched], depth: int | None, standing
 
 
 def end(row: Scaler, workers: Iterable[Launched]) -> None:
-    """Those that still finish their jobs stay in the row. Old rows go with it."""
+    """Those that still finish their jobs stay in the row."""
     report(row, workers, None, "It has ended.")
     Scaler.objects.filter(pk=row.pk).update(ended=True)
-    Scaler.objects.filter(ended=True, beat_at__lt=Clock() - FORGOTTEN_AFTER_S).delete()
+
+
+def _forget_old() -> None:
+    """Of one that died without an end the row is kept for long: somebody may come to adopt its workers."""
+    Scaler.objects.filter(ended=True, beat_at__lt=Clock() - DAY_S).delete()
+    Scaler.objects.filter(beat_at__lt=Clock() - 30 * DAY_S).delete()

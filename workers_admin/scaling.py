@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 from django.db import transaction
 
@@ -38,7 +39,6 @@ from workers_admin.autoscaling import (
 )
 from workers_admin.depths import depths
 from workers_admin.launching import Launched
-from workers_admin.models import Scaler
 
 log = logging.getLogger(__name__)
 WHO = "autoscaler"
@@ -80,25 +80,36 @@ class Autoscaler:
         with transaction.atomic():
             self.workers = scaler_rows.left_behind(self.row)
             for worker in self.workers:
-                audit.write(WHO, "adopt worker", f"worker {worker.name}", "its autoscaler had died; it goes on")
+                words = "Its autoscaler had died; it goes on."
+                self._audit("adopt worker", worker.name, words, None, {"state": worker.state, "process": worker.pid})
             scaler_rows.report(self.row, self.workers, None, "It begins.")
         for worker in self.workers:
             log.info("Adopts %s, process %s", worker.name, worker.pid)
 
     def turn(self, now: float) -> Decision:
-        """One look and what follows from it. now: seconds of a steady clock. Raises Django's and Redis' errors."""
-        depth = depth_of(self.queue)
+        """One look and what follows from it. now: seconds of a steady clock. Raises Django's and Redis' errors.
+
+        What is to change anything is decided again while no other autoscaler of the queue can decide.
+        """
+        depth, new = depth_of(self.queue), list[Launched]()
         self._take_ended()
-        with transaction.atomic():
-            rows, known = scaler_rows.locked(self.queue), nodes()
-            decision, memory = decide(self.rules, self._seen(depth, known, rows), self._memory, now)
-            new = self._launches(decision.start, known, rows)
-            self._write(decision, depth, new)
+        decision, memory = self._decide(depth, now)
+        if self.is_dry_run or not decision.is_change:
+            self._report(decision, depth)
+        else:
+            with transaction.atomic():
+                scaler_rows.lock(self.queue)
+                decision, memory = self._decide(depth, now)
+                new = self._launches(decision.start)
+                self._write(decision, depth, new)
         self._memory, self._ended = memory, []
         self._say(decision)
         if not self.is_dry_run:
             self._act(decision, depth, new)
         return decision
+
+    def _decide(self, depth: int, now: float) -> tuple[Decision, Memory]:
+        return decide(self.rules, self._seen(depth), self._memory, now)
 
     def _take_ended(self) -> None:
         for worker in [worker for worker in self.workers if not worker.is_there]:
@@ -107,11 +118,12 @@ class Autoscaler:
             if not worker.is_leaving:
                 self._ended.append(Ended(worker.name, time.time() - worker.started, worker.exit_code))
 
-    def _seen(self, depth: int, known: Sequence[Node], rows: Sequence[Scaler]) -> Seen:
+    def _seen(self, depth: int) -> Seen:
+        known = nodes()
         mine = {worker.name: worker for worker in self.workers}
         own = [self._own(worker, known) for worker in self.workers]
         others = [node.state for node in known if node.name not in mine and self._serves(node) and _is_there(node)]
-        coming = scaler_rows.coming_elsewhere(rows, self.row, {node.name for node in known})
+        coming = scaler_rows.coming_elsewhere(self.row, {node.name for node in known})
         return Seen(
             depth=depth,
             own=own,
@@ -142,29 +154,32 @@ class Autoscaler:
         held = {worker.gpu for worker in self.workers} | scaler_rows.gpus_held_elsewhere(self.row)
         return [gpu for gpu in self.gpus if gpu not in held]
 
-    def _launches(self, number: int, known: Sequence[Node], rows: Sequence[Scaler]) -> list[Launched]:
+    def _launches(self, number: int) -> list[Launched]:
         """Names that nobody uses now. That of a worker that is gone is used again, so its card goes when the new one reports."""
-        taken = {worker.name for worker in self.workers} | {node.name for node in known if _is_there(node)}
-        taken |= {each["name"] for row in rows if row.pk != self.row.pk for each in row.workers}
+        taken = {worker.name for worker in self.workers} | {node.name for node in nodes() if _is_there(node)}
         names = (f"{self.queue}-auto{n}@{launching.host()}" for n in count(1))
         free = (name for name in names if name not in taken)
         gpus = self._free_gpus()[:number] if self.gpus else [None] * number
         return [Launched(name, gpu) for gpu, name in zip(gpus, free, strict=False)]
 
     def _write(self, decision: Decision, depth: int, new: Sequence[Launched]) -> None:
-        """In the transaction that decides. A dry run writes what it would do, and asks nobody for anything."""
-        words = f"Dry run: {decision.words}" if self.is_dry_run else decision.words
-        if self.is_dry_run:
-            scaler_rows.report(self.row, (), depth, words, words if decision.is_change else "")
-            return
+        """In the transaction that decides."""
         for worker in new:
-            audit.write(WHO, "start worker", f"worker {worker.name}", decision.words)
-        for name in decision.drain:
-            ask_to_stop(name, launching.host())
-            audit.write(WHO, "drain worker", f"worker {name}", decision.words)
-        for name in decision.kill:
-            audit.write(WHO, "kill worker", f"worker {name}", decision.words)
-        scaler_rows.report(self.row, [*self.workers, *new], depth, words, decision.words if decision.is_change else "")
+            self._audit("start worker", worker.name, decision.words, None, {"state": STARTING, "gpu": worker.gpu})
+        for worker in self._named(decision.drain):
+            ask_to_stop(worker.name, launching.host())
+            self._audit("drain worker", worker.name, decision.words, {"state": worker.state}, {"state": STOPPING})
+        for worker in self._named(decision.kill):
+            self._audit("kill worker", worker.name, decision.words, {"state": worker.state}, {"state": "killed"})
+        self._report(decision, depth, new)
+
+    def _audit(self, action: str, name: str, words: str, before: Any, after: Any) -> None:
+        audit.write(WHO, action, f"worker {name}", words, before=before, after=after)
+
+    def _report(self, decision: Decision, depth: int, new: Sequence[Launched] = ()) -> None:
+        """A dry run shows what it would do."""
+        words = f"Dry run: {decision.words}" if self.is_dry_run else decision.words
+        scaler_rows.report(self.row, [*self.workers, *new], depth, words, words if decision.is_change else "")
 
     def _say(self, decision: Decision) -> None:
         if decision.is_change or decision.words.partition(":")[0] != self._said.partition(":")[0]:
@@ -181,7 +196,7 @@ class Autoscaler:
         for worker in self._named(decision.kill):
             launching.end(worker, signal.SIGKILL)
         if new:
-            scaler_rows.report(self.row, self.workers, depth, decision.words)
+            self._report(decision, depth)
 
     def _start(self, worker: Launched) -> None:
         try:
@@ -208,7 +223,9 @@ class Autoscaler:
         with transaction.atomic():
             for worker in self.workers:
                 ask_to_stop(worker.name, launching.host())
-                audit.write(WHO, "drain worker", f"worker {worker.name}", "The autoscaler ends.")
+                self._audit(
+                    "drain worker", worker.name, "The autoscaler ends.", {"state": worker.state}, {"state": STOPPING}
+                )
         for worker in self.workers:
             self._leave(worker)
         return True

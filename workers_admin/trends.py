@@ -9,12 +9,11 @@ from itertools import pairwise
 
 from workers_admin.models import Sample
 
+EVERY_S = 10
 WINDOW_S = 300
 MINUTE_S = 60
 SETTLES_S = 90
 """Samples come this late at most; the five minutes end with the newest."""
-
-READ = ("queue", "at", "waiting", "unpublished", "succeeded", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,12 @@ def trends(now_s: float) -> dict[str, list[Point]]:
     """By queue, the oldest first. now_s: of the database's clock."""
     since = int(now_s) - WINDOW_S - SETTLES_S
     found: dict[str, list[Point]] = defaultdict(list)
-    for sample in Sample.objects.filter(every_s=10, at__gte=since, model="").only(*READ).order_by("at"):
-        found[sample.queue].append(_point(sample))
+    rows = Sample.objects.filter(every_s=EVERY_S, at__gte=since, model="").order_by("at")
+    numbers = ("waiting", "unpublished", "succeeded", "failed")
+    for queue, at, waiting, unpublished, succeeded, failed in rows.values_list("queue", "at", *numbers):
+        depth = None if waiting is None else waiting + (unpublished or 0)
+        found[queue].append(Point(at, depth, succeeded, failed))
     return {queue: _last_minutes(points) for queue, points in found.items()}
-
-
-def _point(sample: Sample) -> Point:
-    depth = None if sample.waiting is None else sample.waiting + (sample.unpublished or 0)
-    return Point(sample.at, depth, sample.succeeded, sample.failed)
 
 
 def _last_minutes(points: Sequence[Point]) -> list[Point]:

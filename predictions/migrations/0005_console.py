@@ -84,6 +84,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
+            index=models.Index(condition=models.Q(('state', 'expired')), fields=['state', '-removed', 'freed_bytes'], name='job_removed'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
             index=models.Index(condition=models.Q(('state', 'failed')), fields=['state', '-id', 'error_text', 'owner', 'model'], name='job_why_failed'),
         ),
     ]

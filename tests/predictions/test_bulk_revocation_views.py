@@ -74,10 +74,13 @@ def test_another_number_revokes_nothing(typed: str, ana: Client, user: Any, digi
 
 
 def test_what_came_after_the_confirmation_is_left_alone(ana: Client, user: Any, digits: ModelCard) -> None:
-    submit_digit(user, digits)
+    """Also where another has ended since and left its place."""
+    over, _ = submit_digit(user, digits), submit_digit(user, digits)
     shown = seen(ana)
+    ended(over)
     later = submit_digit(user, digits)
-    assert confirm(ana, shown) == "Revoke: 1 never started." and now(later).state == State.QUEUED
+    assert confirm(ana, shown) == "Revoke: 1 never started, 1 had already ended."
+    assert now(later).state == State.QUEUED
 
 
 def test_what_has_started_or_ended_since_is_told_apart(ana: Client, user: Any, digits: ModelCard) -> None:

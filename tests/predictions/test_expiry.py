@@ -142,3 +142,20 @@ def test_a_draft_that_is_submitted_while_the_sweep_waits_for_it_is_kept(user: An
     sweep.join()
     draft.refresh_from_db()
     assert (swept, draft.state) == ([False], Upload.State.DONE)
+
+
+def test_chores_go_on_until_nothing_is_left(user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "AT_ONCE", 2)
+    for _ in range(5):
+        finished(user, digits)
+    assert sum(iter(expiry.expire_results, 0)) == 5
+    Job.objects.update(removed=LONG_AGO, finished=LONG_AGO)
+    assert expiry.delete_result_files() == 5 and expiry.forget_history() == 5
+    assert not Job.objects.exists() and not TaskResult.objects.exists()
+
+
+def test_one_that_is_kept_among_many_is_not_forgotten(user: Any, digits: ModelCard) -> None:
+    jobs = [finished(user, digits) for _ in range(3)]
+    Job.objects.update(finished=LONG_AGO)
+    keeping.keep([jobs[1]], user)
+    assert expiry.forget_history() == 2 and list(Job.objects.all()) == [jobs[1]]

@@ -108,11 +108,17 @@ def test_a_refused_act_is_noted_but_no_refused_submission(user: Any, digits: Mod
     assert page.status_code == 403 and "may not submit jobs" in page.content.decode()
     browser.post("/console/results/removals/", {"job": str(job.pk)})
     expected = {f"/api/v1/jobs/{job.pk}/revoke", "/console/results/removals/"}
-    assert eventually(lambda: set(Audit.objects.filter(action=REFUSED).values_list("subject", flat=True)) == expected, 3)
+    assert eventually(
+        lambda: set(Audit.objects.filter(action=REFUSED).values_list("subject", flat=True)) == expected, 3
+    )
 
 
 def test_a_script_is_told_the_sentence_and_not_a_page() -> None:
     browser = Client()
     browser.force_login(person("viewer"))
     told = browser.post("/submit/vector/", headers={"HX-Request": "true"})
-    assert told.status_code == 403 and "may not submit jobs" in told.content.decode() and "<html" not in told.content.decode()
+    assert (
+        told.status_code == 403
+        and "may not submit jobs" in told.content.decode()
+        and "<html" not in told.content.decode()
+    )

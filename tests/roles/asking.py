@@ -41,7 +41,8 @@ def ask(client: Client, line: Line, caller: Any, other: Any, card: ModelCard) ->
     with transaction.atomic():
         try:
             job = a_job(owner, card, line)
-            address = "/" + PLACE.sub(lambda place: _fill(place[1] or place[2], line, owner, job), line.route.replace("^", "").replace("$", ""))
+            route = line.route.replace("^", "").replace("$", "")
+            address = "/" + PLACE.sub(lambda place: _fill(place[1] or place[2], line, owner, job), route)
             act: Callable[..., Any] = client.get if line.method == "GET" else client.post
             given = {"job": str(job.pk), "name": "a key"} if line.method == "POST" else {}
             return int(act(address, given).status_code)

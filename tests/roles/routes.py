@@ -29,7 +29,9 @@ def calls() -> list[tuple[str, str]]:
 
 
 def sockets() -> list[str]:
-    return sorted(str(each.pattern) for each in [*routing.websocket_urlpatterns, *console_routing.websocket_urlpatterns])
+    return sorted(
+        str(each.pattern) for each in [*routing.websocket_urlpatterns, *console_routing.websocket_urlpatterns]
+    )
 
 
 def doors() -> list[tuple[str, str]]:

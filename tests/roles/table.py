@@ -39,7 +39,9 @@ def lines(name: str) -> list[Line]:
 def with_refused_methods(name: str) -> list[Line]:
     """A method that has no line at an address that has one is answered 405 to everybody."""
     told = lines(name)
-    missing = {(method, line.route) for line in told for method in ("GET", "POST")} - {(line.method, line.route) for line in told}
+    missing = {(method, line.route) for line in told for method in ("GET", "POST")} - {
+        (line.method, line.route) for line in told
+    }
     return [*told, *(Line(method, route, "", dict.fromkeys(COLUMNS, 405)) for method, route in sorted(missing))]
 
 

@@ -69,7 +69,9 @@ async def live() -> AsyncIterator[None]:
 
 def mismatches(found: dict[Line, int], role: str) -> dict[str, str]:
     return {
-        str(line): f"{status}, not {line.expected[role]}" for line, status in found.items() if status != line.expected[role]
+        str(line): f"{status}, not {line.expected[role]}"
+        for line, status in found.items()
+        if status != line.expected[role]
     }
 
 
@@ -80,7 +82,9 @@ def test_every_call_answers_each_role_as_the_table_says(role: str, user: Any, di
 
 
 @pytest.mark.parametrize("role", COLUMNS)
-async def test_every_door_answers_each_role_as_the_table_says(live: None, role: str, user: Any, digits: ModelCard) -> None:
+async def test_every_door_answers_each_role_as_the_table_says(
+    live: None, role: str, user: Any, digits: ModelCard
+) -> None:
     asker = await in_thread(Asker, role, user, digits)
     transport = httpx.ASGITransport(import_string("inference_site.asgi.application"))
     async with httpx.AsyncClient(transport=transport, base_url=HOST, timeout=30) as client:
@@ -102,7 +106,9 @@ async def _file(client: httpx.AsyncClient, asker: Asker, line: Line) -> httpx.Re
 
 
 @pytest.mark.parametrize("role", COLUMNS)
-async def test_every_socket_takes_each_role_as_the_table_says(live: None, role: str, user: Any, digits: ModelCard) -> None:
+async def test_every_socket_takes_each_role_as_the_table_says(
+    live: None, role: str, user: Any, digits: ModelCard
+) -> None:
     asker = await in_thread(Asker, role, user, digits)
     router = URLRouter([*job_sockets, *console_sockets])
     headers = await headers_of(asker.caller) if asker.caller else []

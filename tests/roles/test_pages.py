@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 
 
 @pytest.mark.parametrize("role", COLUMNS)
-def test_every_page_answers_each_role_as_the_table_says(client: Client, role: str, user: Any, digits: ModelCard) -> None:
+def test_every_page_answers_each_role_as_the_table_says(
+    client: Client, role: str, user: Any, digits: ModelCard
+) -> None:
     caller = person(role)
     wrong = {}
     for line in with_refused_methods("pages"):

@@ -38,7 +38,11 @@ def test_all_that_match_are_exported_in_blocks_and_no_cell_is_a_formula(
     audit.write(staff, "retry", "job 9", "queued")
     rows = exported(staff, "?who=ana")
     assert [row["subject"] for row in rows] == [f"job {number}" for number in (4, 3, 2, 1, 0)]
-    assert (rows[0]["outcome"], rows[0]["before"], rows[0]["address"]) == ("'=cmd()", '{"status": "queued"}', "10.0.0.7")
+    assert (rows[0]["outcome"], rows[0]["before"], rows[0]["address"]) == (
+        "'=cmd()",
+        '{"status": "queued"}',
+        "10.0.0.7",
+    )
     assert rows[0]["at"].endswith("Z") and rows[0]["number"] == str(Audit.objects.get(subject="job 4").pk)
 
 

@@ -29,6 +29,7 @@ from workers_admin.redis_look import Probe
 from workers_admin.surroundings import Watch
 
 pytestmark = pytest.mark.django_db
+PAGES = ("console", "console_queues", "console_workers", "console_results", "console_audit")
 FEW_CONNECTIONS = ("--tcp-backlog", "4")
 
 
@@ -84,7 +85,7 @@ def test_a_redis_that_was_stopped_in_its_tracks_is_frozen_and_pages_wait_for_it_
 ) -> None:
     client.force_login(staff)
     own_redis.send_signal(signal.SIGSTOP)
-    took = sorted(page_s(client) for _ in range(8))
+    took = sorted(page_s(client, page) for page in (*PAGES, *PAGES))
     assert took[-2] < 1.0 < took[-1], took
     frozen = told("redis-frozen")
     assert "takes connections and has not answered" in frozen.words and frozen.command.startswith("ps -o pid,stat")
@@ -92,9 +93,9 @@ def test_a_redis_that_was_stopped_in_its_tracks_is_frozen_and_pages_wait_for_it_
     assert is_over("redis-frozen")
 
 
-def page_s(client: Client) -> float:
+def page_s(client: Client, page: str) -> float:
     begun = time.monotonic()
-    assert client.get(reverse("console")).status_code == 200
+    assert client.get(reverse(page)).status_code == 200
     return time.monotonic() - begun
 
 

@@ -43,6 +43,7 @@ def test_what_holds_for_a_while_is_an_incident_from_then_on_and_only_one() -> No
     incident = Incident.objects.get()
     assert (incident.key, incident.words, incident.command) == ("disk-/data", FULL.words, FULL.command)
     assert incident.ended is None
+    assert utc_now() - incident.began >= timedelta(seconds=OPENS_AFTER_S)
 
 
 def test_what_comes_and_goes_within_the_moment_is_no_incident() -> None:

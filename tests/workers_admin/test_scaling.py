@@ -148,7 +148,7 @@ def test_a_gpu_is_given_back_when_its_worker_is_gone() -> None:
 def test_each_worker_is_assigned_a_gpu_of_its_own_and_a_name_that_nobody_has() -> None:
     scaler = Autoscaler("realtime", RULES, gpus=["0", "3"], is_dry_run=True)
     process(f"realtime-auto1@{launching.host()}")
-    new = scaler._launches(2, workers.nodes(), [])
+    new = scaler._launches(2)
     assert [(worker.name.partition("@")[0], worker.gpu) for worker in new] == [
         ("realtime-auto2", "0"),
         ("realtime-auto3", "3"),

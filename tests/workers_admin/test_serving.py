@@ -107,8 +107,11 @@ def test_a_worker_in_a_long_pass_changes_its_queues_at_once(
     end(child, signal.SIGKILL)
 
 
-def test_no_message_of_a_dropped_queue_is_lost(a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard) -> None:
-    a_worker("realtime,batch")
+@pytest.mark.parametrize("receive", ["many", pytest.param("one", marks=pytest.mark.long)])
+def test_no_message_of_a_dropped_queue_is_lost(
+    a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard, receive: str
+) -> None:
+    a_worker("realtime,batch", env={"RECEIVE": receive})
     before = [submit_digit(user, digits) for _ in range(30)]
     serving.drop_queue(the_one(), "realtime", staff)
     meanwhile = [submit_digit(user, digits) for _ in range(30)]

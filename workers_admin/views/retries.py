@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from predictions import audit, submission
+from predictions import audit, retrying
 from predictions.errors import Refused
 from predictions.models import Job
 from workers_admin.permissions import RETRY
@@ -53,7 +52,4 @@ def _refusal(request: HttpRequest, job: Job) -> str:
 
 
 def _queue(request: HttpRequest, job: Job) -> Job:
-    with transaction.atomic():
-        again = submission.retry(job, request.user, source="web")
-        audit.write(request.user, "retry", f"job {job.pk}", f"queued as {again.pk}", audit.address_of(request))
-    return again
+    return retrying.again(job, retrying.RETRY, request.user, "web", audit.address_of(request))
