@@ -260,7 +260,10 @@ def _backing_off(memory: Memory, now: float) -> str:
 
 
 def _serving(seen: Seen) -> str:
-    serve = f"{counted(seen.capacity, 'worker')} {'serves' if seen.capacity == 1 else 'serve'}"
+    workers, is_one = counted(seen.capacity, "worker"), seen.capacity == 1
+    if seen.coming and seen.coming == seen.capacity:
+        return f"{workers} {'starts' if is_one else 'start'}"
+    serve = f"{workers} {'serves' if is_one else 'serve'}"
     return f"{serve}, {seen.coming} of them starting" if seen.coming else serve
 
 

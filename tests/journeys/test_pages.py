@@ -22,7 +22,7 @@ RUN_AXE = (
 PAGES = [
     "/", "/jobs/", "/models/", "/api/", "/keys/", "/account/password/", "/no-such-page/",
     "/console/", "/console/queues/", "/console/workers/", "/console/results/", "/console/audit/",
-    "/jobs/revocations/matching/", "/console/results/?error=broke",
+    "/jobs/revocations/matching/", "/console/results/?error=broke", "/console/queues/purges/realtime/",
 ]  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def decided(seen: Seen, memory: Memory = CALM, **rules: Any) -> Decision:
         # Those that start are coming.
         (Seen(60, own(BUSY, STARTING)), 0, "Holds: 60 wait, 2 workers serve, 1 of them starting."),
         (Seen(160, own(BUSY, STARTING)), 2, "Starts 2 workers"),
-        (Seen(0, own(STARTING)), 0, "Holds"),
+        (Seen(0, own(STARTING)), 0, "Holds: 0 wait, 1 worker starts."),
         # Those that others started serve as well.
         (Seen(0, others=[IDLE]), 0, "Holds"),
         (Seen(60, others=[BUSY]), 1, "Starts 1 worker"),

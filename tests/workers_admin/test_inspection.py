@@ -70,6 +70,7 @@ def test_a_frozen_redis_keeps_nobody_who_looks_waiting(
     assert eventually(lambda: asker.look()[name].age_s < 1.0)
 
 
+@pytest.mark.long
 def test_a_ping_says_who_answered_in_how_many_milliseconds_and_who_did_not(
     a_worker: StartWorker, staff: Any, digits: ModelCard
 ) -> None:

@@ -100,7 +100,10 @@ def test_while_workers_run_each_job_either_ran_or_was_revoked(
     assert not Job.objects.filter(state=State.REVOKED).exclude(started=None).exists()
 
 
-def test_of_a_purge_and_a_claim_one_has_the_job(user: Any, staff: Any, digits: ModelCard) -> None:
+def test_of_a_purge_and_a_claim_one_has_the_job(
+    user: Any, staff: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "AT_ONCE", 2)
     jobs = [submit_digit(user, digits) for _ in range(20)]
     claims: list[Any] = []
 
@@ -111,6 +114,7 @@ def test_of_a_purge_and_a_claim_one_has_the_job(user: Any, staff: Any, digits: M
 
     thread = threading.Thread(target=claim_all)
     thread.start()
+    assert eventually(lambda: len(claims) > 2)
     purging.purge("realtime", "realtime", staff)
     thread.join()
     states = [now(job).state for job in jobs]

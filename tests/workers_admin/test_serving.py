@@ -92,6 +92,7 @@ def test_dropping_the_last_consumer_of_a_queue_is_said(others: int, is_said: boo
     assert ("No other worker serves realtime: its jobs will wait." in queue.drop_detail) is is_said
 
 
+@pytest.mark.long
 def test_a_worker_in_a_long_pass_changes_its_queues_at_once(
     a_worker: StartWorker, user: Any, staff: Any, digits: ModelCard
 ) -> None:
