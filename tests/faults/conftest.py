@@ -16,6 +16,7 @@ from tests.conftest import database
 from tests.faults.report import FAULT, Report
 from tests.faults.world import World
 
+
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Iterator[Report]:
     """What the test measured travels with its own report: another process may print the table."""
