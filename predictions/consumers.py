@@ -109,7 +109,7 @@ class ListScreen(JobsScreen):
     @property
     def seen_by(self) -> Hashable:
         """All who may see every job see the same list, with the same buttons."""
-        return self.audience, rights.of(self.viewer)
+        return self.audience, self._held
 
     def all_jobs(self) -> JobQuerySet:
         return super().all_jobs() if self.is_json else Job.objects.select_related("owner").defer(*HEAVY)

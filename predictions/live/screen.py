@@ -49,6 +49,7 @@ class Screen(ABC):
     def __init__(self, viewer: Any, query: dict[str, str]) -> None:
         self.viewer = viewer
         self.query = query
+        self._held = rights.of(viewer)  # read here, in a thread: what follows is asked in the event loop
 
     @abstractmethod
     def first(self) -> Sequence[Message]:
@@ -69,7 +70,7 @@ class Screen(ABC):
     @property
     def seen_by(self) -> Hashable:
         """Viewers of whom this is the same see the same."""
-        return self.viewer.pk, rights.of(self.viewer)
+        return self.viewer.pk, self._held
 
     @property
     def key(self) -> Hashable:
@@ -78,4 +79,4 @@ class Screen(ABC):
 
     @property
     def rights(self) -> Hashable:
-        return self.audience, rights.of(self.viewer)
+        return self.audience, self._held

@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import Page
 
 from predictions import outcomes
+from predictions.clock import Clock
 from predictions.model_cards import ModelCard
 from predictions.models import Job
 from predictions.outcomes import Ending
 from tests.predictions.jobs import SUCCESS, claimed, submit_digit, submit_rows
+from tests.workers_admin.facts import process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AXE = Path(__file__).parent.parent / "vendor" / "axe.min.js"
@@ -38,6 +40,9 @@ def jobs_of_every_state(staff: Any, digits: ModelCard) -> list[Job]:
         outcomes.finish(claim.job.pk, claim.attempt, ending)
         jobs.append(claim.job)
     jobs.append(claimed(submit_digit(staff, digits)).job)
+    ids = [str(job.pk) for job in jobs]
+    process("lost@here", age_s=30, state="busy", job=ids[0], last_jobs=ids)
+    process("stuck@here", celery_at=Clock() - 100.0, state="busy", job=ids[0], queues_asked=["batch"], gpu_percent=40.0)
     return jobs
 
 
