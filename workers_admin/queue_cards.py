@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from predictions.pauses import Pause, pauses
-from predictions.queues import DEFAULT
 from predictions.workers import Node
 from workers_admin.conditions import MISSING_AFTER_S, Facts
 from workers_admin.depths import QueueDepth
@@ -35,16 +34,6 @@ class QueueCard:
     def bands(self) -> list[tuple[int, int]]:
         """(priority, messages), most urgent first."""
         return sorted((self.depth.waiting_by_priority or {}).items(), reverse=True)
-
-    @property
-    def in_redis(self) -> int | None:
-        """Messages that wait or were delivered."""
-        waiting, unacked = self.depth.waiting, self.depth.unacked
-        return None if waiting is None or unacked is None else waiting + unacked
-
-    @property
-    def unit(self) -> str:
-        return "file to make" if self.name == DEFAULT else "job"
 
 
 def cards(facts: Facts) -> list[QueueCard]:
