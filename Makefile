@@ -4,8 +4,8 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# Two processes: most tests wait for others. The tests of one file stay together.
-AT_ONCE ?= -n 2 --dist loadfile
+# Two processes: most tests wait for others. The tests of one file stay together, and the browser comes last (tests/conftest.py).
+AT_ONCE ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-all faults fuzz lint format lock screenshots first-look bench bench-batch bench-console profile
 
