@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -14,8 +16,8 @@ from benchmarks.product import Product
 ASKED = 60
 PAGES = {
     "overview": "/console/",
-    "plots, 15 min": "/console/plots/?range=15m",
-    "plots, 7 d": "/console/plots/?range=7d",
+    "plots, 15 min": "/console/samples/?range=15m",
+    "plots, 7 d": "/console/samples/?range=7d",
     "queues": "/console/queues/",
     "workers": "/console/workers/",
     "results": "/console/results/",
@@ -51,11 +53,12 @@ def asked(served: Product) -> tuple[dict[str, Asked], float]:
     return found, (web.memory_info().rss - before) / 1e6
 
 
-def signed_in(served: Product) -> httpx.Client:
+@contextmanager
+def signed_in(served: Product) -> Iterator[httpx.Client]:
     link = served.manage("sign_in_link", "admin").split()[-1]
-    client = httpx.Client(base_url=served.address, timeout=90, follow_redirects=True)
-    client.get(link[link.index("/", 8) :])
-    return client
+    with httpx.Client(base_url=served.address, timeout=90, follow_redirects=True) as client:
+        client.get(link[link.index("/", 8) :])
+        yield client
 
 
 def _asked(client: httpx.Client, address: str) -> Asked:
