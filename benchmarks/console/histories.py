@@ -12,7 +12,7 @@ from benchmarks.product import Product, env_of, manage
 FAILED_ONE_IN = 50
 ENTRIES = 100_000
 MONTH_S = 30 * 86_400
-STRETCHES = ((10, 6 * 3_600), (60, 2 * 86_400), (600, MONTH_S))
+STRETCHES = ((10, 6 * 3_600), (60, 2 * 86_400), (300, 8 * 86_400), (1_800, MONTH_S))
 """(seconds a sample, for how long they are kept)."""
 
 PEOPLE = """INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
