@@ -116,14 +116,15 @@ def _revoke(job_ids: list[UUID]) -> Iterator[str]:
     held = list(Job.objects.select_for_update().filter(pk__in=job_ids, state__in=OPEN).order_by("pk").only(*READ))
     queued = [job for job in held if job.state == State.QUEUED]
     running = [job for job in held if job.state == State.RUNNING]
-    _end_queued(queued)
+    end_queued(queued)
     stopped = _stop_running(running)
     yield from (STOPPED if job.started else NEVER_STARTED for job in queued)
     yield from (STOPPED if job.pk in stopped else STOPPING for job in running)
     yield from [HAD_ENDED] * (len(job_ids) - len(held))
 
 
-def _end_queued(jobs: list[Job]) -> None:
+def end_queued(jobs: list[Job]) -> None:
+    """Revoke jobs that wait, whose rows the caller's transaction has locked."""
     if jobs:
         mine = Job.objects.filter(pk__in=[job.pk for job in jobs], state=State.QUEUED)
         mine.change(state=State.REVOKED, revoke_requested=True)

@@ -84,7 +84,8 @@ async def _take_all(arriving: Arriving, incoming: Incoming, room: Room) -> None:
 
 
 async def _take_rest(blocks: AsyncIterator[bytes], take: Callable[[bytes], None], room: Room) -> None:
-    working = _begin(take, b"")
+    working: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    working.set_result(None)  # nothing is in hand yet
     coming = asyncio.ensure_future(anext(blocks, None))
     try:
         while True:

@@ -11,11 +11,11 @@ from uuid import UUID
 import redis
 from django.db import transaction
 
-from predictions import audit, exports, outcomes
+from predictions import audit, exports
+from predictions.bulk_revocation import end_queued
 from predictions.errors import InvalidInput, NotFound
 from predictions.live import say
 from predictions.models import Event, Export, Job, State, new_id, utc_now
-from predictions.outcomes import Ending
 from predictions.queues import DEFAULT, QUEUES
 from predictions.row_locks import despite_deadlocks
 from workers_admin.messages import remove_idle
@@ -81,8 +81,7 @@ def _revoke_some(queue: str, last: UUID, by: Any) -> int:
     waiting = Job.objects.filter(queue=queue, state=State.QUEUED, pk__lte=last).order_by("pk")
     jobs = list(waiting.select_for_update().only(*READ)[:AT_ONCE])
     if jobs:
-        Job.objects.filter(pk__in=[job.pk for job in jobs]).change(state=State.REVOKED, revoke_requested=True)
-        outcomes.end_many(jobs, Ending(State.REVOKED))
+        end_queued(jobs)
         words = f"{queue} was purged by {by.get_username()}"
         Event.objects.bulk_create(Event(job=job, at=utc_now(), attempt=job.attempt, text=words) for job in jobs)
     return len(jobs)

@@ -15,7 +15,8 @@ from predictions import keys
 from predictions.audit import Audit
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Kind, State, Upload, new_id, utc_now
-from tests.roles.table import Line
+from tests.roles.people import person
+from tests.roles.table import Line, with_refused_methods
 from tests.workers_admin.facts import process
 
 PLACE = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
@@ -33,6 +34,19 @@ def a_job(owner: Any, card: ModelCard, line: Line) -> Job:
         facts = {"kind": Kind.BATCH, "queue": "batch", "upload": upload, "total": 3}
     state = State.QUEUED if not has_ended else State.REVOKED if is_batch else State.FAILED
     return Job.objects.create(owner=owner, model=card.ref, priority=5, created=utc_now(), state=state, **facts)
+
+
+def wrong_answers(client: Client, table: str, role: str, other: Any, card: ModelCard) -> dict[str, str]:
+    """Of each line of a table that answers this role otherwise than it says: how."""
+    caller = person(role)
+    wrong = {}
+    for line in with_refused_methods(table):
+        if caller:
+            client.force_login(caller)
+        status = ask(client, line, caller, other, card)
+        if status != line.expected[role]:
+            wrong[str(line)] = f"{status}, not {line.expected[role]}"
+    return wrong
 
 
 def ask(client: Client, line: Line, caller: Any, other: Any, card: ModelCard) -> int:
