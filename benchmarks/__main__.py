@@ -18,11 +18,10 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.figures import Runs
 from benchmarks.measures import clients, drain, growth, idle, live, safeties, slow
-from benchmarks.processes import child_with, kept_logs
+from benchmarks.processes import kept_logs
 from benchmarks.product import POOL
-from benchmarks.stage import Stage, create_database, say, stage
+from benchmarks.stage import DATABASE, Stage, own_database, say, stage
 
-DATABASE = os.environ.get("DATABASE", "sqlite")  # or postgres
 MEASURES: dict[str, Callable[[Stage], Runs]] = {
     "growth": growth.growth,
     "idle": idle.idle,
@@ -42,7 +41,7 @@ def main() -> None:
     results: report.Results = {}
     with ExitStack() as stack:
         stack.enter_context(kept_logs())
-        on = stack.enter_context(stage(*_database(stack)))
+        on = stack.enter_context(stage(*own_database(stack)))
         for name in wanted:
             say(f"{name} ({time.monotonic() - begun:.0f} s)")
             results[name] = (MEASURES | ON_REQUEST)[name](on)
@@ -50,17 +49,6 @@ def main() -> None:
     print(report.details(results), report.table(results), conditions, sep="\n\n")
     if file := os.environ.get("BENCH_REPORT"):
         report.write(results, Path(file), conditions)
-
-
-def _database(stack: ExitStack) -> tuple[str | None, dict[str, int]]:
-    """Its address, and its processes."""
-    if DATABASE == "sqlite":
-        return None, {}
-    from tests.postgres import cluster  # it sets its own surroundings: only where it is wanted
-
-    url = stack.enter_context(cluster(durable=True))
-    create_database(url)
-    return url, {"database": child_with(os.getpid(), "postgres")}
 
 
 def _wanted() -> list[str]:

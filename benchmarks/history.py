@@ -1,6 +1,7 @@
 """A long history in one go: one job that really ran and its result, copied a million times over the last thirty days.
 
 Every result is still there, as where RESULT_EXPIRES is a month. SQL, because through the product it would take an hour.
+A change is said in SQL that both databases know: what a column's value becomes for copy number i.
 """
 
 from __future__ import annotations
@@ -8,24 +9,32 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
 import psycopg
+from psycopg.sql import Literal
 
 JOBS, RESULTS = "predictions_job", "django_celery_results_taskresult"
 MONTH_MS = 30 * 86400 * 1000
+Changes = Mapping[str, Callable[[str], str]]
+"""{column: from its value to another}."""
 LATEST = f"SELECT * FROM {JOBS} WHERE state = 'succeeded' ORDER BY id DESC LIMIT 1"
 
 
-def fill(source_url: str, target_url: str, jobs: int) -> None:
+def fill(
+    source_url: str, target_url: str, jobs: int, of_jobs: Changes | None = None, of_results: Changes | None = None
+) -> None:
     """source: where a job has succeeded. target: migrated, and nothing else uses it."""
-    (_OnPostgreSQL if target_url.startswith("postgres") else _OnSQLite)(source_url, target_url).fill(jobs)
+    kind = _OnPostgreSQL if target_url.startswith("postgres") else _OnSQLite
+    kind(source_url, target_url, {JOBS: of_jobs or {}, RESULTS: of_results or {}}).fill(jobs)
 
 
 class _OnSQLite:
-    def __init__(self, source_url: str, target_url: str) -> None:
+    def __init__(self, source_url: str, target_url: str, changes: Mapping[str, Changes]) -> None:
         self._source, self._target = (url.removeprefix("sqlite:///") for url in (source_url, target_url))
+        self._changes = changes
 
     def fill(self, jobs: int) -> None:
         """Without its indexes, which are made anew at the end: that is several times as fast."""
@@ -45,8 +54,7 @@ class _OnSQLite:
             target.execute("COMMIT")
             target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    @staticmethod
-    def _copy(target: sqlite3.Connection, jobs: int) -> None:
+    def _copy(self, target: sqlite3.Connection, jobs: int) -> None:
         begins_ms = int(time.time() * 1000) - MONTH_MS
         row_id = f"printf('%012x7000800%013x', {begins_ms} + i * {MONTH_MS // jobs}, i)"
         moment = f"strftime('%Y-%m-%d %H:%M:%f', ({begins_ms} + i * {MONTH_MS // jobs}) / 1000.0, 'unixepoch')"
@@ -63,13 +71,14 @@ class _OnSQLite:
         ):
             columns = [row[1] for row in target.execute(f"PRAGMA main.table_info({table})")]
             target.execute(
-                f"INSERT INTO main.{table} {_columns(columns)} {numbers} {_select(columns, fresh, kept)} numbers"
+                f"INSERT INTO main.{table} {_columns(columns)} {numbers} "
+                f"{_select(columns, fresh, kept, self._changes[table])} numbers"
             )
 
 
 class _OnPostgreSQL:
-    def __init__(self, source_url: str, target_url: str) -> None:
-        self._source, self._target = source_url, target_url
+    def __init__(self, source_url: str, target_url: str, changes: Mapping[str, Changes]) -> None:
+        self._source, self._target, self._changes = source_url, target_url, changes
 
     def fill(self, jobs: int) -> None:
         with psycopg.connect(self._source) as source:
@@ -87,8 +96,7 @@ class _OnPostgreSQL:
             target.execute(f"VACUUM ANALYZE {JOBS}")
             target.execute(f"VACUUM ANALYZE {RESULTS}")
 
-    @staticmethod
-    def _copy(target: psycopg.Connection[Any], jobs: int, rows: dict[str, Any]) -> None:
+    def _copy(self, target: psycopg.Connection[Any], jobs: int, rows: dict[str, Any]) -> None:
         begins_ms = int(time.time() * 1000) - MONTH_MS
         ms = f"({begins_ms} + i * {MONTH_MS // jobs}::bigint)"
         row_id = f"(lpad(to_hex({ms}), 12, '0') || '7000800' || lpad(to_hex(i), 13, '0'))::uuid"
@@ -104,12 +112,10 @@ class _OnPostgreSQL:
             ).fetchall()
             for drop, _ in indexes:
                 target.execute(drop)
-            kept = f"jsonb_populate_record(null::{table}, %s::jsonb) kept"
+            kept = f"jsonb_populate_record(null::{table}, {Literal(json.dumps(rows[table])).as_string()}::jsonb) kept"
             columns = list(rows[table])
-            target.execute(
-                f"INSERT INTO {table} {_columns(columns)} {_select(columns, fresh, kept)} generate_series(0, {jobs - 1}) i",
-                [json.dumps(rows[table])],
-            )
+            selected = _select(columns, fresh, kept, self._changes[table])
+            target.execute(f"INSERT INTO {table} {_columns(columns)} {selected} generate_series(0, {jobs - 1}) i")
             for _, made in indexes:
                 target.execute(made)
 
@@ -130,7 +136,9 @@ def _columns(columns: list[str]) -> str:
     return "(" + ", ".join(f'"{column}"' for column in columns) + ")"
 
 
-def _select(columns: list[str], fresh: dict[str, str], kept: str) -> str:
+def _select(columns: list[str], fresh: dict[str, str], kept: str, changes: Changes) -> str:
     """All columns, some of them made for number i; a list of tables follows."""
     name = kept.rsplit(" ", 1)[-1]
-    return "SELECT " + ", ".join(fresh.get(column, f'{name}."{column}"') for column in columns) + f" FROM {kept},"
+    values = {column: fresh.get(column, f'{name}."{column}"') for column in columns}
+    values |= {column: change(values[column]) for column, change in changes.items()}
+    return f"SELECT {', '.join(values.values())} FROM {kept},"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,9 +16,11 @@ import redis
 
 from benchmarks.database import database
 from benchmarks.plain import Plain, plain, plain_worker
+from benchmarks.processes import child_with
 from benchmarks.product import Product, product, worker
 from benchmarks.sides import Ours, Polling, one_by_one
 
+DATABASE = os.environ.get("DATABASE", "sqlite")  # or postgres
 IS_QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 say: Callable[[str], None] = partial(print, file=sys.stderr, flush=True)
@@ -64,7 +67,27 @@ def workers(on: Stage) -> Iterator[dict[str, int]]:
         yield {"ours": ours, "plain": theirs}
 
 
-def create_database(url: str) -> None:
+def own_database(stack: ExitStack) -> tuple[str | None, dict[str, int]]:
+    """The address of an empty one, None for SQLite's file; and its processes."""
+    if DATABASE == "sqlite":
+        return None, {}
+    from tests.postgres import cluster  # it sets its own surroundings: only where it is wanted
+
+    url = stack.enter_context(cluster(durable=True))
+    _create_database(url)
+    return url, {"database": child_with(os.getpid(), "postgres")}
+
+
+def beside(url: str, folder: Path, name: str) -> str:
+    """The address of another empty one: a file in the folder, or one in the same cluster."""
+    if url.startswith("sqlite"):
+        return f"sqlite:///{folder / 'dashboard.sqlite3'}"
+    other = urlsplit(url)._replace(path=f"/{name}").geturl()
+    _create_database(other)
+    return other
+
+
+def _create_database(url: str) -> None:
     """Of a PostgreSQL that runs. url: its name is the path."""
     parts = urlsplit(url)
     with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as connection:

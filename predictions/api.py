@@ -26,7 +26,11 @@ router.add_router("", results)
 
 @router.get("/jobs", response=JobsOut, by_alias=True, openapi_extra=answers())
 async def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
-    """Your jobs, newest first; all, for who may see other people's."""
+    """Your jobs, newest first; all, for who may see other people's.
+
+    A page looks at no more than 20,000 jobs: with filters that few of them fit it may hold fewer than `limit`, even none,
+    and `next` goes on from there. It is the last page where `next` is null.
+    """
 
     def read() -> Shown:
         found, cursor = api_listing.page(user_of(request), filters)

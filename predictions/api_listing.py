@@ -5,50 +5,56 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
+from predictions import rights
 from predictions.api_schemas import JobFilters
+from predictions.bounded_looks import look
 from predictions.errors import InvalidInput
-from predictions.job_list import text_matches
 from predictions.models import Job, JobQuerySet, first_id_at
+from predictions.wanted_jobs import WantedJobs
 
 # An id is made a moment before its job's `created` is noted.
 SLACK = timedelta(seconds=5)
+CHOSEN = {"status", "kind", "queue", "model", "q"}
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 
 
-def page(user: object, filters: JobFilters) -> tuple[list[Job], str | None]:
-    """The jobs and the cursor of the next page. Page 5,000 costs what page 1 costs."""
-    jobs = _filtered(Job.objects.of(user), filters).order_by("-pk")
-    if filters.cursor is not None:
-        jobs = jobs.filter(pk__lt=_id_of(filters.cursor))
-    found = list(jobs[: filters.limit + 1])
-    shown = found[: filters.limit]
-    return shown, _cursor_of(shown[-1].pk) if len(found) > filters.limit else None
+def page(user: Any, filters: JobFilters) -> tuple[list[Job], str | None]:
+    """The jobs and the cursor of the next page. Page 5,000 costs what page 1 costs.
+
+    It may hold fewer than were asked for, even none, and have a next one: a page looks at so many jobs and no more.
+    """
+    jobs, fits = _wanted(user, filters).found()
+    before = None if filters.cursor is None else _id_of(filters.cursor)
+    seen = look(jobs, fits & _created(filters), before, filters.limit)
+    found = sorted(Job.objects.filter(pk__in=seen.keys), key=lambda job: job.pk, reverse=True)
+    return found, None if seen.next is None else _cursor_of(seen.next)
 
 
-def _filtered(jobs: JobQuerySet, filters: JobFilters) -> JobQuerySet:
-    exact = filters.dict(include={"kind", "queue"}, exclude_none=True)
-    jobs = jobs.with_status(filters.status) if filters.status else jobs
-    jobs = jobs.filter(**exact)
-    if filters.model:
-        jobs = jobs.filter(Q(model=filters.model) | Q(model__startswith=f"{filters.model}@"))
-    if filters.q:
-        jobs = jobs.filter(text_matches(filters.q))
-    return _between(jobs, filters)
+def _wanted(user: Any, filters: JobFilters) -> WantedJobs:
+    chosen = {name: given for name, given in filters.dict(include=CHOSEN).items() if given}
+    return WantedJobs(chosen, None if rights.has(user, rights.SEE_ANY_JOB) else user.pk, _between(filters))
 
 
-def _between(jobs: JobQuerySet, filters: JobFilters) -> JobQuerySet:
-    """From created_after on, up to but without created_before. The bounds by id let an index find them."""
+def _between(filters: JobFilters) -> JobQuerySet:
+    """Somewhat more than were created then, as an index of ids finds them."""
+    jobs = Job.objects.all()
     if filters.created_after:
-        after = _utc("created_after", filters.created_after)
-        jobs = jobs.filter(created__gte=after, pk__gte=first_id_at(after - SLACK))
+        jobs = jobs.filter(pk__gte=first_id_at(_utc("created_after", filters.created_after) - SLACK))
     if filters.created_before:
-        before = _utc("created_before", filters.created_before)
-        jobs = jobs.filter(created__lt=before, pk__lt=first_id_at(before))
+        jobs = jobs.filter(pk__lt=first_id_at(_utc("created_before", filters.created_before)))
     return jobs
+
+
+def _created(filters: JobFilters) -> Q:
+    """From created_after on, up to but without created_before."""
+    after, before = filters.created_after, filters.created_before
+    since = Q(created__gte=_utc("created_after", after)) if after else Q()
+    return since & Q(created__lt=_utc("created_before", before)) if before else since
 
 
 def _utc(name: str, moment: datetime) -> datetime:

@@ -81,10 +81,9 @@ def write(
 
     before, after: only what the act may change, in values of JSON.
     """
-    person, name = (None, user) if isinstance(user, str) else (user, user.get_username())
     return Audit.objects.create(
-        who=person,
-        who_name=name[:150],
+        who=None if isinstance(user, str) else user,
+        who_name=name_of(user),
         action=action,
         subject=subject[:200],
         outcome=outcome[:300],
@@ -92,6 +91,11 @@ def write(
         after=after,
         address=address,
     )
+
+
+def name_of(user: Any) -> str:
+    """As the audit and a job's timeline name who acted."""
+    return str(user if isinstance(user, str) else user.get_username())[:150]
 
 
 def note_refusal(user: Any, subject: str, outcome: str, address: str | None = None) -> None:

@@ -14,7 +14,7 @@ from django.db.models import Count, Q
 
 from predictions import audit, outcomes, turns
 from predictions.live import say
-from predictions.models import OPEN, Job, JobQuerySet, Kind, State
+from predictions.models import OPEN, Job, JobQuerySet, Kind, State, note_each
 from predictions.outcomes import Ending
 from predictions.row_locks import despite_deadlocks
 
@@ -22,7 +22,7 @@ AT_ONCE = 500
 MOST = 100_000
 """In one act: more would keep a browser waiting for too long."""
 OUTCOMES = NEVER_STARTED, STOPPING, STOPPED, HAD_ENDED = "never started", "stopping", "stopped", "had already ended"
-READ = ("state", "kind", "revoke_requested", "worker", "created", "started", "finished")
+READ = ("state", "kind", "revoke_requested", "attempt", "worker", "created", "started", "finished")
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ def revoke_many(job_ids: Sequence[UUID], act: Act, gone: int = 0) -> Counter[str
     """
     counts = Counter({HAD_ENDED: gone})
     ids = sorted(set(job_ids))
+    words = f"Revoked by {audit.name_of(act.by)}{f', one of {len(ids):,} jobs' if len(ids) > 1 else ''}"
     parts = [ids[first : first + AT_ONCE] for first in range(0, len(ids), AT_ONCE)]
     for number, part in enumerate(parts, start=1):
         entry = partial(_entry, act, len(ids), is_first=number == 1, is_last=number == len(parts))
-        counts = despite_deadlocks(partial(_revoke_part, part, counts, entry))
+        counts = despite_deadlocks(partial(_revoke_part, part, words, counts, entry))
     return +counts
 
 
@@ -96,9 +97,9 @@ def told(counts: Counter[str]) -> str:
     return ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in OUTCOMES if counts[outcome])
 
 
-def _revoke_part(job_ids: list[UUID], before: Counter[str], entry: Any) -> Counter[str]:
+def _revoke_part(job_ids: list[UUID], words: str, before: Counter[str], entry: Any) -> Counter[str]:
     with transaction.atomic():
-        counts = before + Counter(_revoke(job_ids))
+        counts = before + Counter(_revoke(job_ids, words))
         entry(counts)
     return counts
 
@@ -111,13 +112,17 @@ def _entry(act: Act, number: int, counts: Counter[str], is_first: bool, is_last:
         write(f"begun: {number:,} jobs, {AT_ONCE} in a transaction")
 
 
-def _revoke(job_ids: list[UUID]) -> Iterator[str]:
-    """Inside a transaction. Whoever would claim, rescue or end one of them waits for it, or was there before."""
+def _revoke(job_ids: list[UUID], words: str) -> Iterator[str]:
+    """Inside a transaction. Whoever would claim, rescue or end one of them waits for it, or was there before.
+
+    words: for the timeline of each, since the audit has one entry for all of them.
+    """
     held = list(Job.objects.select_for_update().filter(pk__in=job_ids, state__in=OPEN).order_by("pk").only(*READ))
     queued = [job for job in held if job.state == State.QUEUED]
     running = [job for job in held if job.state == State.RUNNING]
     end_queued(queued)
     stopped = _stop_running(running)
+    note_each([job for job in held if not job.revoke_requested], words)
     yield from (STOPPED if job.started else NEVER_STARTED for job in queued)
     yield from (STOPPED if job.pk in stopped else STOPPING for job in running)
     yield from [HAD_ENDED] * (len(job_ids) - len(held))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,23 +13,18 @@ from uuid import UUID
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.db.models import Count, ExpressionWrapper, F, IntegerField, Q
+from django.db.models import Count, Q
 
 from predictions import rights
 from predictions.bounded_looks import Look, look
 from predictions.models import ENDED, OPEN, REVOKING, Job, JobQuerySet, Kind, State, first_id_at
 from predictions.queues import QUEUES
+from predictions.wanted_jobs import OF_STATUS, STATUSES, WantedJobs
 
 PAGE = 50
 COUNTED = 10_000
-STATUSES = (State.QUEUED, State.RUNNING, REVOKING, State.SUCCEEDED, State.FAILED, State.REVOKED, State.EXPIRED)
-OF_STATUS = {status: Q(state=status) for status in STATUSES} | {
-    State.RUNNING: Q(state=State.RUNNING, revoke_requested=False),
-    REVOKING: Q(state=State.RUNNING, revoke_requested=True),
-}
 HEAVY = ("vector", "summary", "error", "notes", "request_hash", "idempotency_key")
 NO_TIME = "That is no time. Give one like 2026-11-21T14:30, in UTC."
-HEX = re.compile(r"[0-9a-f]{4,32}")
 
 
 class FilterForm(forms.Form):
@@ -85,26 +79,26 @@ class JobList:
         return rows_of(seen.keys), seen.next
 
     def look(self) -> Look:
-        jobs, fits = self._found
+        jobs, fits = self._wanted.found()
         return look(jobs, fits, self.chosen.get("before"), PAGE)
 
     def window(self, newest: UUID) -> list[Job]:
         """The page that begins with `newest`, as its jobs are now."""
-        jobs, fits = self._found
+        jobs, fits = self._wanted.found()
         return rows_of(look(jobs.filter(pk__lte=newest), fits, None, PAGE).keys)
 
     def newer(self, than: UUID | None) -> list[Job]:
         """What came after the page was drawn, at most one page of it."""
-        jobs, fits = self._found
+        jobs, fits = self._wanted.found()
         return rows_of(look(jobs.filter(pk__gt=than) if than else jobs, fits, None, PAGE).keys)
 
     def newest(self) -> UUID | None:
         """The key of the newest job it could show, whatever its state."""
-        return self._scope.order_by("-pk").values_list("pk", flat=True).first()
+        return self._wanted.scope.order_by("-pk").values_list("pk", flat=True).first()
 
     def open_then(self, newest: UUID, seen: datetime) -> JobQuerySet:
         """The open jobs of the list as it stood at `seen`, none newer than `newest`. What waited then may run by now."""
-        jobs = self._few(OPEN).filter(self._narrowed, pk__lte=newest)
+        jobs = self._wanted.few(OPEN).filter(self._wanted.narrowed, pk__lte=newest)
         return jobs.filter(_was_then(self.chosen.get("status", ""), seen))
 
     def words(self) -> str:
@@ -113,47 +107,17 @@ class JobList:
 
     def counts(self) -> list[Counted]:
         """By status: the open ones by their index, the ended ones among the newest 10,000 jobs of the viewer."""
-        return self._count(OPEN, self._few(OPEN)) + self._count(ENDED, self._scope.order_by("-pk"))
+        return self._count(OPEN, self._wanted.few(OPEN)) + self._count(ENDED, self._wanted.scope.order_by("-pk"))
 
     def _count(self, states: tuple[State, ...], looked_at: JobQuerySet) -> list[Counted]:
         wanted = [status for status in STATUSES if (State.RUNNING if status == REVOKING else status) in states]
-        numbers = {status: Count("pk", filter=OF_STATUS[status] & self._narrowed) for status in wanted}
+        numbers = {status: Count("pk", filter=OF_STATUS[status] & self._wanted.narrowed) for status in wanted}
         found = looked_at[: COUNTED + 1].aggregate(**numbers, looked_at=Count("pk"))
         return [Counted(str(status), found[status], found["looked_at"] > COUNTED) for status in wanted]
 
     @cached_property
-    def _found(self) -> tuple[JobQuerySet, Q]:
-        """What an index finds in the order of keys, and what is asked of each of these."""
-        status, model, whole = self.chosen.get("status", ""), self.chosen.get("model", ""), self._whole_id()
-        of_status, narrowed = OF_STATUS.get(status, Q()), self._narrowed
-        if whole:
-            return self._scope.filter(of_status, narrowed, pk=whole), Q()
-        if status in (*OPEN, REVOKING):
-            return self._few([State.RUNNING if status == REVOKING else status]).filter(of_status), narrowed
-        if status and not self._is_of_one_owner:
-            return self._scope.filter(of_status), narrowed
-        if "@" in model and not self._is_of_one_owner:
-            return self._scope.filter(model=model), of_status & narrowed
-        return self._scope, of_status & narrowed
-
-    def _whole_id(self) -> UUID | None:
-        digits = str(self.chosen.get("q", "")).replace("-", "").lower()
-        return UUID(digits) if len(digits) == 32 and HEX.fullmatch(digits) else None
-
-    @cached_property
-    def _scope(self) -> JobQuerySet:
-        """What an index finds: whose jobs, and from when."""
-        jobs = self._in_time()
-        return jobs.filter(owner=self._owner_id) if self._is_of_one_owner else jobs
-
-    def _few(self, states: Iterable[str]) -> JobQuerySet:
-        """The same of open jobs, by the index of states alone: they are few, and an owner's jobs may be very many."""
-        jobs = self._in_time().filter(state__in=states)
-        if not self._is_of_one_owner:
-            return jobs
-        # A sum is in no index.
-        owner = ExpressionWrapper(F("owner_id") + 0, output_field=IntegerField())
-        return jobs.alias(owner_unindexed=owner).filter(owner_unindexed=self._owner_id)
+    def _wanted(self) -> WantedJobs:
+        return WantedJobs(self.chosen, self._owner_id if self._is_of_one_owner else None, self._in_time())
 
     def _in_time(self) -> JobQuerySet:
         """The id's first bits are its time, so it needs no index of its own."""
@@ -178,13 +142,6 @@ class JobList:
         found = get_user_model().objects.filter(username=self.chosen["user"]).values_list("pk", flat=True).first()
         return found or 0
 
-    @cached_property
-    def _narrowed(self) -> Q:
-        chosen = self.chosen
-        exact = Q(**{name: chosen[name] for name in ("kind", "queue") if name in chosen})
-        model = Q(model=chosen["model"]) | Q(model__startswith=f"{chosen['model']}@") if "model" in chosen else Q()
-        return exact & model & (text_matches(chosen["q"]) if "q" in chosen else Q())
-
 
 def rows_of(keys: list[UUID]) -> list[Job]:
     """Newest first. By their keys alone: asked for the owner too, SQLite reads through all that the owner has."""
@@ -199,12 +156,3 @@ def _was_then(status: str, seen: datetime) -> Q:
     if status == State.RUNNING:
         return Q(state=State.RUNNING, revoke_requested=False, started__lte=seen)
     return OF_STATUS.get(status, Q())
-
-
-def text_matches(words: str) -> Q:
-    """An id, whole or its beginning or end as lists show it; part of a file's name; part of an error."""
-    digits = words.replace("-", "").lower()
-    if HEX.fullmatch(digits) and len(digits) == 32:
-        return Q(pk=UUID(digits))
-    found = Q(file_name__icontains=words) | Q(error_text__icontains=words)
-    return found | Q(pk__startswith=digits) | Q(pk__endswith=digits) if HEX.fullmatch(digits) else found

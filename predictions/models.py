@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -96,13 +97,6 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those that `user` may see: all, or their own."""
         return self if rights.has(user, rights.SEE_ANY_JOB) else self.filter(owner=user)
 
-    def with_status(self, status: str) -> JobQuerySet:
-        if status == REVOKING:
-            return self.filter(state=State.RUNNING, revoke_requested=True)
-        if status == State.RUNNING:
-            return self.filter(state=State.RUNNING, revoke_requested=False)
-        return self.filter(state=status)
-
     def due(self) -> JobQuerySet:
         """Queued, and nobody confirmed in time that its message was sent. A paused queue is left alone."""
         return self.filter(~in_paused(), state=State.QUEUED, publish_at__lte=Clock())
@@ -196,7 +190,7 @@ class Job(models.Model):
             models.Index(fields=["finished"], name="job_finished"),
             models.Index(fields=["-id"], name="job_kept", condition=Q(kept=True)),
             models.Index(fields=["model", "-id"], name="job_by_model"),
-            models.Index(fields=["state", "-removed", "freed_bytes"], name="job_removed", condition=Q(state="expired")),
+            models.Index(fields=["-removed", "freed_bytes"], name="job_removed", condition=Q(removed__isnull=False)),
             # All that the search asks of failed jobs, so that it reads no rows but those it finds.
             models.Index(
                 fields=["state", "-id", "error_text", "owner", "model"],
@@ -345,4 +339,10 @@ def time_of(moment: datetime | None) -> str | None:
 
 def note(job: Job, text: str) -> None:
     """A line in the job's timeline."""
-    Event.objects.create(job=job, at=utc_now(), attempt=job.attempt, text=text[:500])
+    note_each([job], text)
+
+
+def note_each(jobs: Iterable[Job], text: str) -> None:
+    """The same line in the timeline of each."""
+    at = utc_now()
+    Event.objects.bulk_create(Event(job=job, at=at, attempt=job.attempt, text=text[:500]) for job in jobs)

@@ -12,7 +12,7 @@ from django.db.models import Case, CharField, F, Value, When
 from predictions import audit, outcomes, rights, turns
 from predictions.errors import WrongState
 from predictions.live import say
-from predictions.models import OPEN, Job, JobQuerySet, Kind, State
+from predictions.models import OPEN, Job, JobQuerySet, Kind, State, note
 from predictions.outcomes import Ending
 
 BY_CELERY = "Celery's control.revoke"
@@ -44,6 +44,7 @@ def revoke(job: Job, by: Any, address: str | None = None) -> Job:
         elif now.kind == Kind.BATCH:
             turns.end_if_stopped(now)
         now.refresh_from_db()
+        note(now, f"Revoked by {audit.name_of(by)}")
         audit.write(by, "revoke", f"job {job.pk}", now.status, address, {"status": was}, {"status": now.status})
     say.jobs_changed([job.pk])
     return now

@@ -211,9 +211,7 @@
     }
   });
 
-  // Confirmation: data-confirm on a form or a button, and hx-confirm --------------------------------------------------
-  const confirmed = new WeakSet();
-
+  // Confirmation: data-confirm on a form, or on a button of one ------------------------------------------------------
   function fillConfirm(dialog, { confirm, confirmDetail = "", confirmButton = "Confirm", confirmType = "" }) {
     write(one("#confirm-question"), confirm);
     write(one("#confirm-detail"), confirmDetail);
@@ -236,35 +234,29 @@
       dialog.addEventListener("close", () => decide(dialog.returnValue === "yes"), { once: true }));
   }
 
-  async function guard(event, asked, goOn) {
-    if (!asked) return;
-    if (confirmed.delete(asked)) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    if (!(await isConfirmed(asked.dataset))) return;
-    confirmed.add(asked);
-    goOn();
+  // What was asked is what is sent: the page goes on behind the question, and its button may mean another act by then, or be gone.
+  function asAsked(form, submitter) {
+    const copy = form.cloneNode(false);
+    copy.removeAttribute("id");
+    delete copy.dataset.confirm;
+    if (submitter?.hasAttribute("formaction")) copy.setAttribute("action", submitter.getAttribute("formaction"));
+    for (const [name, value] of new FormData(form, submitter))
+      copy.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+    return copy;
   }
 
-  onDocument("submit", (event) => {
+  onDocument("submit", async (event) => {
     const { target: form, submitter } = event;
     const asked = [submitter, form].find((element) => element?.dataset?.confirm);
-    guard(event, asked, () => form.requestSubmit(submitter));
-  }, true);
-
-  // A button that submits a form is asked once, at the submit.
-  onDocument("click", (event) => {
-    const button = event.target.closest?.("button[data-confirm], a[data-confirm]");
-    if (button?.form && button.type === "submit") return;
-    guard(event, button, () => button.click());
-  }, true);
-
-  onDocument("htmx:confirm", (event) => {
-    if (!event.detail.ctx?.confirm) return;
+    if (!asked) return;
     event.preventDefault();
-    const { ctx, issueRequest, dropRequest } = event.detail;
-    isConfirmed({ confirm: ctx.confirm }).then((yes) => (yes ? issueRequest() : dropRequest()));
-  });
+    event.stopImmediatePropagation();
+    const copy = asAsked(form, submitter);
+    if (!(await isConfirmed(asked.dataset))) return;
+    one("#asked").replaceChildren(copy);
+    htmx.process(copy);
+    copy.requestSubmit();
+  }, true);
 
   // Tabs: role=tab with aria-controls, arrows move between them ------------------------------------------------------
   function choose(tab) {

@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-from asgiref.sync import sync_to_async
 from django.test import Client
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -21,6 +20,7 @@ from predictions.models import Job
 from tests import processes
 from tests.conftest import database
 from tests.predictions.jobs import submit_digit
+from tests.predictions.live import in_thread
 from tests.surroundings import DATA_DIR
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,10 +36,6 @@ def session_of(user: Any) -> dict[str, str]:
     client = Client()
     client.force_login(user)
     return {"Cookie": f"sessionid={client.session.session_key}"}
-
-
-async def in_thread(act: Any, *given: Any, **named: Any) -> Any:
-    return await sync_to_async(act, thread_sensitive=False)(*given, **named)
 
 
 async def next_job(socket: ClientConnection) -> dict[str, Any]:

@@ -60,6 +60,14 @@ class AuditList:
         """A filtered list, or an older page, stands still."""
         return self.is_first_page and not self.is_filtered
 
+    @property
+    def job_id(self) -> UUID | None:
+        """Whose entries are asked for, where it is one job's."""
+        try:
+            return UUID(self.chosen.get("subject", "").strip().removeprefix("job "))
+        except ValueError:
+            return None
+
     def page(self) -> tuple[list[Audit], str]:
         """The entries, and the query of the next page or nothing."""
         rows = list(self.entries(self.chosen.get("before"))[: PAGE + 1])

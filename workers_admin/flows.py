@@ -63,10 +63,13 @@ def _files_flow(since: datetime) -> Flow:
 
 def drains_in_s(queue: str, waiting: int, flow: Flow, serving: Sequence[Node]) -> float | None:
     """At the present pace, if nothing more came; None where nothing goes out. Of files, by the rows that are left."""
+    living = [node for node in serving if node.is_alive]
     if not waiting:
         return 0.0
+    if not living:  # what went out in the last minute says nothing then
+        return None
     if queue == BATCH:
-        rows_per_s = sum(node.total("rows_per_s") for node in serving if node.is_alive)
+        rows_per_s = sum(node.total("rows_per_s") for node in living)
         return _rows_left() / rows_per_s if rows_per_s else None
     return waiting * 60 / flow.gone if flow.gone else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
@@ -76,9 +76,10 @@ def _said(condition: Condition) -> dict[str, str | bool]:
 
 @transaction.atomic
 def _close(incident: Incident) -> None:
-    """Unless another steward, which may see what this one cannot, has just found it so."""
+    """As of when it was last seen, unless another steward, which may see what this one cannot, has just found it so."""
+    last_seen = max(incident.began, datetime.fromtimestamp(incident.seen_at, UTC))
     unseen = Incident.objects.filter(pk=incident.pk, ended=None, seen_at__lt=Clock() - CLOSES_AFTER_S)
-    if unseen.update(ended=utc_now()) == 1:
+    if unseen.update(ended=last_seen) == 1:
         notices.plan(incident, of_end=True)
 
 

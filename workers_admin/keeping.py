@@ -11,7 +11,7 @@ from django.db import transaction
 from predictions import audit, expiry
 from predictions.errors import WrongState
 from predictions.live import say
-from predictions.models import Job, JobQuerySet
+from predictions.models import Job, JobQuerySet, Kind, note_each
 
 GONE = "had no stored result"
 
@@ -32,9 +32,16 @@ def remove_now(jobs: Sequence[Job], by: Any, address: str | None = None) -> str:
         held = _held(jobs)
         _demand_some(jobs, held)
         freed = sum(expiry.expire_many(held).values())
+        note_each([job for job in jobs if job.pk in held], _noted(by, len(held)))
         done = f"removed, {freed:,} bytes freed"
         _write(by, "remove result", jobs, held, done, address, {"result": "stored"}, {"result": None, "freed": freed})
-    return _told(jobs, held, "removed", f" {freed:,} bytes were freed.")
+    files = ", those of files in an hour" if any(job.kind == Kind.BATCH for job in jobs) else ""
+    return _told(jobs, held, "removed", f" {freed:,} bytes were freed{files}.")
+
+
+def _noted(by: Any, number: int) -> str:
+    """For the timeline of each, since the audit has one entry for all of them."""
+    return f"Result removed by {audit.name_of(by)}{f', one of {number:,}' if number > 1 else ''}"
 
 
 def _mark(jobs: Sequence[Job], kept: bool, by: Any, action: str, outcome: str, address: str | None) -> str:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
 
 from predictions.job_list import COUNTED, HEAVY
-from predictions.models import Job, State, utc_now
+from predictions.models import Job, utc_now
 from workers_admin.recent import Counted
 
 SOON = timedelta(hours=1)
@@ -19,7 +19,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Removed:
-    """Of the newest 10,000 expired jobs at most. is_least: there are more."""
+    """Of the 10,000 results that went last at most. is_least: there are more."""
 
     number: int
     freed_bytes: int
@@ -56,17 +56,17 @@ def kept() -> list[Job]:
 
 
 def removed_lately() -> list[Job]:
-    return _shown(_expired())
+    return _shown(_removed())
 
 
 def removed() -> Removed:
-    found = _expired()[: COUNTED + 1].aggregate(number=Count("state"), freed=Sum("freed_bytes"))
+    found = _removed()[: COUNTED + 1].aggregate(number=Count("removed"), freed=Sum("freed_bytes"))
     return Removed(min(found["number"], COUNTED), found["freed"] or 0, found["number"] > COUNTED)
 
 
-def _expired() -> QuerySet[Job]:
-    """Those whose results went last first: an index holds them in this order, and what they freed."""
-    return Job.objects.filter(state=State.EXPIRED).order_by("-removed")
+def _removed() -> QuerySet[Job]:
+    """However the job had ended, those whose results went last first: an index holds them in this order, and what they freed."""
+    return Job.objects.filter(removed__isnull=False).order_by("-removed")
 
 
 def _soon() -> QuerySet[Job]:

@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from predictions import ticks, workers
 from predictions.workers import Node
-from workers_admin.depths import QueueDepth, depths
+from workers_admin.depths import QueueDepth
+from workers_admin.facts import depths_now
 from workers_admin.models import Scaler, Total
 from workers_admin.scaler_cards import living_scalers
 from workers_admin.scaling import parts_not_due
@@ -48,7 +49,7 @@ class Numbers(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        found = depths()
+        found = depths_now()
         yield from _queues(found)
         yield from _workers(workers.nodes(), found)
         yield from _jobs(Total.objects.all())

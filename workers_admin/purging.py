@@ -15,7 +15,7 @@ from predictions import audit, exports
 from predictions.bulk_revocation import end_queued
 from predictions.errors import InvalidInput, NotFound
 from predictions.live import say
-from predictions.models import Event, Export, Job, State, new_id, utc_now
+from predictions.models import Export, Job, State, new_id, note_each
 from predictions.queues import DEFAULT, QUEUES
 from predictions.row_locks import despite_deadlocks
 from workers_admin.messages import remove_idle
@@ -82,8 +82,7 @@ def _revoke_some(queue: str, last: UUID, by: Any) -> int:
     jobs = list(waiting.select_for_update().only(*READ)[:AT_ONCE])
     if jobs:
         end_queued(jobs)
-        words = f"{queue} was purged by {by.get_username()}"
-        Event.objects.bulk_create(Event(job=job, at=utc_now(), attempt=job.attempt, text=words) for job in jobs)
+        note_each(jobs, f"{queue} was purged by {by.get_username()}")
     return len(jobs)
 
 

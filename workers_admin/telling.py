@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from django.conf import settings
@@ -25,7 +26,7 @@ def notice_id(notice: Notice) -> str:
 def subject(notice: Notice) -> str:
     incident = notice.incident
     state = "Over" if notice.of_end else "Wrong" if incident.is_bad else "Warning"
-    return " ".join(f"[{state}] {incident.words}".split())[:150]
+    return textwrap.shorten(f"[{state}] {incident.words}", 150, placeholder=" …")
 
 
 def letter(notice: Notice) -> str:

@@ -1,6 +1,6 @@
 """`make bench-console`: the console beside 10,000, 100,000 and 1,000,000 jobs with 3 workers, and Flower beside the same tasks.
 
-ONLY=pages,kill,change,cost,flower. QUICK=1: no million, a tenth of the tasks. BENCH_REPORT=file.json.
+ONLY=pages,kill,change,cost,flower. QUICK=1: no million, a tenth of the tasks. DATABASE=postgres. BENCH_REPORT=file.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.database import database
 from benchmarks.processes import cpu_s, kept_logs, wait_until
 from benchmarks.product import Product, product, worker
 from benchmarks.sides import Ours, many, one_by_one
-from benchmarks.stage import IS_QUICK, say
+from benchmarks.stage import IS_QUICK, own_database, say
 
 SIZES = (10_000, 100_000) if IS_QUICK else (10_000, 100_000, 1_000_000)
 TASKS = 1_000 if IS_QUICK else 10_000
@@ -35,7 +35,7 @@ def main() -> None:
     found: Found = {}
     with ExitStack() as stack:
         stack.enter_context(kept_logs())
-        served = stack.enter_context(product())
+        served = stack.enter_context(product(own_database(stack)[0]))
         with worker(served):
             one_by_one(served.port, Ours(served).predict, 5)
         for name in wanted:

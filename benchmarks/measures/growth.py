@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from benchmarks.figures import Runs, alternate
 from benchmarks.history import fill
 from benchmarks.measures.idle import REQUESTS
-from benchmarks.product import Product, env_of, manage, product, worker
+from benchmarks.product import env_of, manage, product, worker
 from benchmarks.sides import Ours, one_by_one
-from benchmarks.stage import IS_QUICK, ROUNDS, Stage, create_database, say
+from benchmarks.stage import IS_QUICK, ROUNDS, Stage, beside, say
 
 JOBS = 100_000 if IS_QUICK else 1_000_000
 
@@ -19,7 +18,7 @@ JOBS = 100_000 if IS_QUICK else 1_000_000
 def growth(on: Stage) -> Runs:
     with tempfile.TemporaryDirectory(prefix="dashboard-bench-history-") as folder, worker(on.served):
         one_by_one(on.served.port, on.ours.predict, 30)
-        url = _database_url(on.served, Path(folder))
+        url = beside(on.served.database_url, Path(folder), "history")
         model_dir = on.served.folder / "models"
         manage(env_of(Path(folder), url, model_dir), "migrate", "--verbosity=0")
         fill(on.served.database_url, url, JOBS)
@@ -32,12 +31,3 @@ def growth(on: Stage) -> Runs:
                 "grown": lambda: one_by_one(long.port, long.predict, REQUESTS),
             }
             return alternate(ROUNDS, sides, say)
-
-
-def _database_url(beside: Product, folder: Path) -> str:
-    """Of an empty database: a file in the folder, or one in the same cluster."""
-    if beside.database_url.startswith("sqlite"):
-        return f"sqlite:///{folder / 'dashboard.sqlite3'}"
-    url = urlsplit(beside.database_url)._replace(path="/history").geturl()
-    create_database(url)
-    return url

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from predictions import expiry, keys, outcomes
+from predictions import bounded_looks, expiry, keys, outcomes
 from predictions.api_schemas import JobOut, JobsOut, ModelsOut, ShortOut
 from predictions.audit import Audit
 from predictions.contract import time_of
@@ -133,6 +133,20 @@ def test_the_list_is_filtered_by_status_kind_queue_and_model(
     assert found("model=digits") == found("model=digits@1") == [str(batch.pk), str(job.pk)]
     assert found("model=digit") == found("status=revoking") == found("queue=default") == []
     assert found(f"q={job.pk}") == found(f"q={job.pk.hex[-8:]}") == [str(job.pk)]
+
+
+@pytest.mark.parametrize("query", ["q=digits.csv", "kind=batch", "model=digits&queue=batch"])
+def test_a_page_looks_at_so_many_jobs_and_no_more_and_says_where_to_go_on(
+    query: str, caller: Caller, user: Any, digits: ModelCard, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_looks, "LOOKED_AT", 2)
+    oldest = submit_rows(user, digits, rows=2)
+    for _ in range(3):
+        submit_digit(user, digits)
+    first = caller.get(f"/jobs?{query}").json()
+    assert first["items"] == [] and first["next"]
+    second = caller.get(f"/jobs?{query}&cursor={first['next']}").json()
+    assert ([job["id"] for job in second["items"]], second["next"]) == ([str(oldest.pk)], None)
 
 
 def test_the_list_is_filtered_by_time(caller: Caller, job: Job) -> None:

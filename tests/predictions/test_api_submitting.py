@@ -32,14 +32,27 @@ def vector(digits: ModelCard) -> list[float]:
     return list(digits.examples[3]["vector"])
 
 
+# What each database says with an error of its own kind for "not now".
+CANNOT_TAKE_A_JOB = {
+    "sqlite": ("ALTER TABLE predictions_job RENAME TO put_away", "ALTER TABLE put_away RENAME TO predictions_job"),
+    "postgresql": (
+        """CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file'; END $$;
+        CREATE TRIGGER full_up BEFORE INSERT ON predictions_job EXECUTE FUNCTION full_up()""",
+        "DROP FUNCTION full_up CASCADE",
+    ),
+}
+
+
 @pytest.fixture
-def with_renamed_jobs() -> Iterator[None]:
-    """A database that cannot take a job."""
+def full_database() -> Iterator[None]:
+    """One that cannot take a job."""
+    begin, end = CANNOT_TAKE_A_JOB[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE predictions_job RENAME TO put_away")
+        cursor.execute(begin)
     yield
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE put_away RENAME TO predictions_job")
+        cursor.execute(end)
 
 
 def kept_inputs() -> set[Path]:
@@ -178,7 +191,7 @@ def test_over_the_rate_limit_is_429_with_the_seconds_to_wait(
 
 
 def test_a_database_that_cannot_take_it_is_503_with_retry_after(
-    caller: Caller, vector: list[float], with_renamed_jobs: None
+    caller: Caller, vector: list[float], full_database: None
 ) -> None:
     refused = caller.post("/predict", vector)
     assert (refused.status_code, refused["Retry-After"]) == (503, "5")

@@ -89,6 +89,16 @@ def test_an_act_of_one_transaction_is_one_entry_with_how_they_were_chosen(user: 
     assert (entry.before, entry.after) == ({"filter": "queue=realtime"}, {NEVER_STARTED: 2, HAD_ENDED: 1})
 
 
+def test_each_ones_own_timeline_says_who_revoked_it_and_that_there_were_others(user: Any, digits: ModelCard) -> None:
+    waits, runs = submit_digit(user, digits), claimed(submit_digit(user, digits)).job
+    over, stopping = ended(user, digits), claimed(submit_digit(user, digits)).job
+    revoke_many([stopping.pk], act("olga"))
+    revoke_many([waits.pk, runs.pk, over.pk, stopping.pk], act(user))
+    told = {job: [event.text for event in job.events.all()] for job in (waits, runs, over, stopping)}
+    of_four = ["Revoked by ana, one of 4 jobs"]
+    assert told == {waits: of_four, runs: of_four, over: [], stopping: ["Revoked by olga"]}
+
+
 def test_a_longer_act_says_in_its_first_transaction_what_is_to_come(
     user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

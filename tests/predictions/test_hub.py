@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 import redis
-from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 
 from predictions import leases, outcomes, revocation
@@ -19,6 +18,7 @@ from predictions.live.hub import Listener, owner_audience
 from predictions.models import Job, Kind, State, new_id, utc_now
 from predictions.outcomes import Ending
 from tests import processes
+from tests.predictions.live import in_thread
 from tests.surroundings import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,10 +76,6 @@ async def all_states(listener: Listener, for_s: float) -> list[str]:
     while (left := start + for_s - time.monotonic()) > 0:
         found += [change.state for change in await listener.news(left) or []]
     return found
-
-
-async def in_thread(act: Callable[..., Any], *given: Any) -> Any:
-    return await sync_to_async(act, thread_sensitive=False)(*given)
 
 
 async def test_a_waiter_hears_that_its_job_has_ended(live: hub.Hub, user: Any) -> None:

@@ -49,3 +49,9 @@ def test_a_revocation_is_audited_with_who_and_from_where(user: Any, digits: Mode
         "revoked",
         "127.0.0.1",
     )
+
+
+def test_the_jobs_own_timeline_says_who_revoked_it(user: Any, digits: ModelCard) -> None:
+    job = submit_digit(user, digits)
+    revocation.revoke(job, user)
+    assert [event.text for event in job.events.all()] == ["Revoked by ana"]

@@ -97,3 +97,11 @@ def test_the_page_shows_what_changed(client: Client, staff: Any) -> None:
     client.force_login(staff)
     page = client.get("/console/audit/").content.decode()
     assert "<s>no</s>" in page and "<strong>yes</strong>" in page
+
+
+def test_who_looks_for_a_jobs_entries_is_told_where_acts_on_many_are_found(client: Client, staff: Any) -> None:
+    job_id = uuid4()
+    client.force_login(staff)
+    for subject in (str(job_id), f"job {job_id}"):
+        assert f'href="/jobs/{job_id}/"' in client.get("/console/audit/", {"subject": subject}).content.decode()
+    assert "one entry" not in client.get("/console/audit/", {"subject": "realtime"}).content.decode()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -126,6 +129,17 @@ def test_a_result_is_kept_let_go_and_removed(console: Client, user: Any, digits:
     assert now(claim.job).state == State.EXPIRED
     assert said(console, "console_remove_result", job=claim.job.pk) == "The job is expired and has no stored result."
     assert [row.action for row in Audit.objects.order_by("pk")] == ["keep result", "let result expire", "remove result"]
+
+
+def test_an_act_on_what_was_found_leads_back_to_the_search(console: Client, user: Any, digits: ModelCard) -> None:
+    claim = claimed(submit_digit(user, digits))
+    outcomes.finish(claim.job.pk, claim.attempt, SUCCESS)
+    page = console.get("/console/results/?user=ana&model=digits").content.decode()
+    query = html.unescape(re.findall(r'name="query" value="([^"]*)"', page)[0])
+    sent = {"view": "results", "query": query, "job": str(claim.job.pk)}
+    led_to = console.post(reverse("console_keep_result"), sent).headers["Location"]
+    assert parse_qs(urlsplit(led_to).query) == {"user": ["ana"], "model": ["digits"]}
+    assert urlsplit(led_to).path == "/console/results/"
 
 
 def test_a_job_is_retried_for_its_owner_and_audited(console: Client, user: Any, digits: ModelCard) -> None:

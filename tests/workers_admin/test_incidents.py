@@ -63,6 +63,16 @@ def test_an_incident_is_over_once_it_was_not_seen_for_a_while() -> None:
     assert Incident.objects.get().ended is not None
 
 
+def test_an_incident_ended_when_it_was_last_seen_and_not_when_a_steward_was_sure_of_it() -> None:
+    steward = watcher()
+    steward.note([FULL], 0), steward.note([FULL], OPENS_AFTER_S)
+    Incident.objects.update(began=utc_now() - timedelta(minutes=9))
+    unseen_for(60)
+    steward.note([], 100)
+    ended = Incident.objects.get().ended
+    assert ended is not None and timedelta(seconds=59) < utc_now() - ended < timedelta(seconds=70)
+
+
 def test_what_comes_back_before_that_is_the_same_incident() -> None:
     steward = watcher()
     steward.note([FULL], 0), steward.note([FULL], OPENS_AFTER_S)

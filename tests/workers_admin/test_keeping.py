@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from django_celery_results.models import TaskResult
 
-from predictions import expiry, outcomes
+from predictions import expiry, outcomes, revocation
 from predictions.audit import Audit
 from predictions.errors import WrongState
 from predictions.model_cards import ModelCard
-from predictions.models import Job, State, utc_now
-from tests.predictions.jobs import SUCCESS, claimed, now, submit_digit
+from predictions.models import Chunk, Job, State, utc_now
+from tests.predictions.jobs import SUCCESS, claimed, now, submit_digit, submit_rows
 from workers_admin import keeping, kept_results
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +38,17 @@ def test_a_result_that_is_removed_now_is_gone_and_says_what_it_freed(succeeded: 
     freed = now(succeeded).freed_bytes
     assert freed and Audit.objects.get().outcome == f"removed, {freed:,} bytes freed"
     assert kept_results.removed() == kept_results.Removed(1, freed, is_least=False)
+
+
+def test_what_a_stopped_batch_had_kept_is_counted_once_it_is_removed(user: Any, staff: Any, digits: ModelCard) -> None:
+    job = submit_rows(user, digits, rows=3)
+    Chunk.objects.filter(job=job).update(result_bytes=70_000)
+    revocation.revoke(job, user)
+    said = keeping.remove_now([now(job)], staff)
+    freed = now(job).freed_bytes
+    assert said == f"1 result removed. {freed:,} bytes were freed, those of files in an hour." and freed > 70_000
+    assert kept_results.removed() == kept_results.Removed(1, freed, is_least=False)
+    assert kept_results.removed_lately() == [job] and now(job).state == State.REVOKED
 
 
 def test_a_kept_result_that_is_removed_is_kept_no_longer(succeeded: Job, staff: Any) -> None:
@@ -86,6 +97,13 @@ def test_many_are_removed_in_one_act_that_says_what_it_freed(user: Any, staff: A
     assert said == f"3 results removed. {freed:,} bytes were freed." and freed > 0
     assert {now(job).state for job in jobs} == {State.EXPIRED} and outcomes.results_of([job.pk for job in jobs]) == {}
     assert Audit.objects.get().outcome == f"3 removed, {freed:,} bytes freed"
+
+
+def test_each_ones_own_timeline_says_who_removed_its_result(user: Any, staff: Any, digits: ModelCard) -> None:
+    first, second, without = *several(user, digits, 2), submit_digit(user, digits)
+    keeping.remove_now([first, second, without], staff)
+    told = [[event.text for event in job.events.all()] for job in (first, second, without)]
+    assert told == [["Result removed by olga, one of 2"]] * 2 + [[]]
 
 
 def test_each_of_many_knows_what_its_own_result_freed(user: Any, digits: ModelCard) -> None:

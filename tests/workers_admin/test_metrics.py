@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from predictions.ticks import tick
 from tests.predictions.jobs import submit_digit, submit_rows
 from tests.processes import eventually
 from tests.workers_admin.facts import process
-from workers_admin import metrics, scaler_rows, totals
+from workers_admin import metrics, scaler_rows, surroundings, totals
 from workers_admin.autoscaling import Rules
 from workers_admin.models import Sample, Scaler, Total
 from workers_admin.samples import EVERY_S
@@ -88,6 +91,18 @@ def test_without_redis_the_backlog_is_the_databases_and_the_rest_is_left_out(
         assert ("realtime", "waiting") not in numbers("inference_queue_depth", "queue", "kind")
     finally:
         broker.client.cache_clear()
+
+
+def test_a_redis_that_is_known_to_be_frozen_is_not_waited_for(redis_server: subprocess.Popen[bytes]) -> None:
+    redis_server.send_signal(signal.SIGSTOP)
+    try:
+        assert eventually(lambda: surroundings.watch.latest().redis.fault == "frozen")
+        began = time.monotonic()
+        assert numbers("inference_redis_up") == {(): 0}
+        assert time.monotonic() - began < broker.TIMEOUT_S / 2
+    finally:
+        redis_server.send_signal(signal.SIGCONT)
+    assert eventually(lambda: not surroundings.watch.latest().redis.fault)
 
 
 def test_workers_are_told_by_state_and_queue() -> None:

@@ -11,8 +11,10 @@ from predictions.model_cards import ModelCard
 from predictions.models import State
 from predictions.pauses import paused_queues
 from predictions.queues import QUEUES
+from predictions.workers import Worker
 from tests.predictions.jobs import SUCCESS, claimed, now, submit_digit
 from tests.processes import eventually
+from tests.workers_admin.facts import process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clean_redis")]
 
@@ -62,6 +64,16 @@ def test_what_a_purge_will_do_is_said_before(console: Client, user: Any, digits:
     claimed(submit_digit(user, digits))
     page = " ".join(console.get(reverse("console_purge", args=["realtime"])).content.decode().split())
     assert "<strong>1</strong> job waits and ends as revoked" in page and "<strong>1</strong> runs and is left" in page
+
+
+def test_a_queue_whose_worker_is_gone_is_never_empty(console: Client, user: Any, digits: ModelCard) -> None:
+    claim = claimed(submit_digit(user, digits))
+    outcomes.finish(claim.job.pk, claim.attempt, SUCCESS)
+    submit_digit(user, digits)
+    worker = process()
+    assert "nothing goes out" not in shown(console)
+    Worker.objects.filter(pk=worker.pk).update(beat_at=worker.beat_at - 20)
+    assert "nothing goes out" in shown(console)
 
 
 def test_a_purge_wants_the_queues_name(console: Client, user: Any, digits: ModelCard) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from predictions.audit import address_of
 from predictions.errors import Refused
 from predictions.models import Job, JobQuerySet
 from predictions.refusing import permitted
@@ -44,8 +43,9 @@ def act(permission: str) -> Callable[[View], View]:
 
 
 def back(request: HttpRequest) -> HttpResponse:
-    """To the page of the console that the form stood on."""
-    return redirect(PAGES.get(request.POST.get("view", ""), "console"))
+    """To the page of the console that the form stood on, and to what was searched there."""
+    page, query = reverse(PAGES.get(request.POST.get("view", ""), "console")), QueryDict(request.POST.get("query", ""))
+    return redirect(f"{page}?{query.urlencode()}" if query else page)
 
 
 def told(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
@@ -68,17 +68,3 @@ def _id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def each(request: HttpRequest, act: Callable[[Job, Any, str | None], Any], done: str) -> str:
-    """Act on every chosen job; the sentence says how many it was done to, and why not to others. Raises Refused where it was to none."""
-    address, number, refusals = address_of(request), 0, dict[str, None]()
-    for job in chosen_jobs(request):
-        try:
-            act(job, request.user, address)
-            number += 1
-        except Refused as refused:
-            refusals[refused.detail] = None
-    if not number:
-        raise Refused(" ".join(refusals) or "No job was selected.")
-    return " ".join([f"{number:,} {'result' if number == 1 else 'results'} {done}.", *refusals])
