@@ -55,7 +55,8 @@ bench: set-up-for-tests
 bench-batch: set-up-for-tests
 	@$(BIN)/python -m benchmarks.batch
 
-# The console beside up to a million jobs, and Flower (docs/performance.md). QUICK=1, ONLY=pages,kill,change,cost,flower.
+# The console beside up to a million jobs, and Flower (docs/performance.md). QUICK=1, ONLY=pages,kill,change,cost,flower,
+# DATABASE=postgres.
 bench-console: set-up-for-tests
 	@$(BIN)/python -m benchmarks.console
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need beside Python: a Redis server, Chromium and a C compiler, and with the word "all" also
-# PostgreSQL and faketime, for the tests of faults that take long. Does nothing where all of it is there.
+# Installs what the tests need beside Python: a Redis server, PostgreSQL, Chromium and a C compiler, and with the word "all"
+# also faketime, for the tests of faults that take long. Does nothing where all of it is there.
 set -eu
 
 missing=""
@@ -8,8 +8,8 @@ command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
     missing="$missing chromium"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 if [ "${1:-}" = all ]; then
-    command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     command -v faketime >/dev/null 2>&1 || missing="$missing faketime"
 fi
 [ -n "$missing" ] || exit 0

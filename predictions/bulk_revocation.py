@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 
 from predictions import audit, outcomes, turns
+from predictions.going_on import for_a_moment
 from predictions.live import say
 from predictions.models import OPEN, Job, JobQuerySet, Kind, State, note_each
 from predictions.outcomes import Ending
@@ -20,7 +21,7 @@ from predictions.row_locks import despite_deadlocks
 
 AT_ONCE = 500
 MOST = 100_000
-"""In one act: more would keep a browser waiting for too long."""
+"""In one act: it holds the ids of all."""
 OUTCOMES = NEVER_STARTED, STOPPING, STOPPED, HAD_ENDED = "never started", "stopping", "stopped", "had already ended"
 READ = ("state", "kind", "revoke_requested", "attempt", "worker", "created", "started", "finished")
 
@@ -77,7 +78,29 @@ def revoke_selected(job_ids: Sequence[UUID], by: Any, address: str | None = None
 
 
 def revoke_many(job_ids: Sequence[UUID], act: Act, gone: int = 0) -> Counter[str]:
-    """How many met which of OUTCOMES. gone: jobs of the act that had ended before, beside these.
+    """How many met which of OUTCOMES. gone: jobs of the act that had ended before, beside these."""
+    *_, counts = [Counter({HAD_ENDED: gone}), *_revoking(job_ids, act, gone)]
+    return +counts
+
+
+def begin_to_revoke(job_ids: Sequence[UUID], act: Act, gone: int = 0) -> str:
+    """The same, in a sentence: of an act that takes longer than a moment what it has done by then. It goes on."""
+    return for_a_moment(_sentences(job_ids, act, gone)) or f"{told(Counter({HAD_ENDED: gone}))}."
+
+
+def _sentences(job_ids: Sequence[UUID], act: Act, gone: int) -> Iterator[str]:
+    number = len(set(job_ids)) + gone
+    for counts in _revoking(job_ids, act, gone):
+        left = number - counts.total()
+        yield (
+            f"{told(counts)} so far. {left:,} more follow, also when this page is closed."
+            if left
+            else f"{told(counts)}."
+        )
+
+
+def _revoking(job_ids: Sequence[UUID], act: Act, gone: int) -> Iterator[Counter[str]]:
+    """The counts after each transaction.
 
     An act of one transaction writes one entry into the audit, with the counts. A longer one says in its first
     transaction what is to come, and in its last what came of it.
@@ -89,7 +112,7 @@ def revoke_many(job_ids: Sequence[UUID], act: Act, gone: int = 0) -> Counter[str
     for number, part in enumerate(parts, start=1):
         entry = partial(_entry, act, len(ids), is_first=number == 1, is_last=number == len(parts))
         counts = despite_deadlocks(partial(_revoke_part, part, words, counts, entry))
-    return +counts
+        yield counts
 
 
 def told(counts: Counter[str]) -> str:

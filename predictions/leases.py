@@ -122,6 +122,10 @@ def claimable_alone(job_ids: Iterable[UUID]) -> list[UUID]:
     return list(crashed.values_list("pk", flat=True))
 
 
+def revoked_of(job_ids: Iterable[UUID]) -> set[UUID]:
+    return set(Job.objects.filter(pk__in=list(job_ids), state=State.REVOKED).values_list("pk", flat=True))
+
+
 def _claim_sql(count: int) -> str:
     """Plain SQL: the ORM's way is an UPDATE and a SELECT, at three times the price (docs/performance.md)."""
     return f"""UPDATE predictions_job

@@ -92,7 +92,14 @@
     if (document.hidden || !code) return;
     link.over = !connection.config.reconnectCodes.includes(code);
     if (link.over) enter("offline");
+    if (REFUSED.includes(code) && performance.now() > SETTLED_MS && !hasInput()) location.reload();
   }
+
+  // Who may see less, or nothing, is not left with what they saw; what was typed is theirs, and stays. Not where a page has just
+  // been loaded: one that is refused at once would load for ever.
+  const REFUSED = [4403, 4409];
+  const SETTLED_MS = 5000;
+  const hasInput = () => all("textarea, input:not([type=checkbox], [type=radio], [type=hidden])").some((field) => field.value !== field.defaultValue);
 
   // hx-ws leaves the timer of a waiting attempt running when it connects for another reason; it would drop the new socket.
   const forgetTimer = () => link.connection && clearTimeout(link.connection.timer);

@@ -11,6 +11,13 @@
     p50: ["--plot-1"], p95: ["--plot-2", [6, 3]], p99: ["--plot-4", [2, 3]], largest: ["--plot-4", [2, 3]],
   };
 
+  // Steps of an axis that read well: whole jobs, and time as clocks divide it.
+  const decades = (first, last) => Array.from({ length: last - first }, (_, n) => [1, 2, 5].map((digit) => digit * 10 ** (first + n))).flat();
+  const STEPS = {
+    "": decades(0, 9),
+    s: [...decades(-4, 1), 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400, 172800, 432000],
+  };
+
   const section = document.getElementById("plots");
   if (!section) return;
   const figures = [...section.querySelectorAll("[data-plot]")];
@@ -20,7 +27,7 @@
   // Words ------------------------------------------------------------------------------------------------------------
   const three = (value) => String(Number(value.toPrecision(3)));
   const seconds = (value) =>
-    value === 0 ? "0" : value >= 100 ? `${three(value / 60)} min` : value >= 1 ? `${three(value)} s` : `${three(value * 1000)} ms`;
+    value === 0 ? "0" : value >= 6000 ? `${three(value / 3600)} h` : value >= 100 ? `${three(value / 60)} min` : value >= 1 ? `${three(value)} s` : `${three(value * 1000)} ms`;
   const number = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(3))).toLocaleString("en");
   const words = (value, unit) => (value == null ? "–" : unit === "s" ? seconds(value) : number(value) + unit);
   const clock = (at_s, options) => new Date(at_s * 1000).toLocaleString("en-GB", options);
@@ -70,7 +77,7 @@
       },
       axes: [
         axis({ values: (_, splits, __, ___, step_s) => splits.map((at_s) => tick(at_s, step_s)), space: 64, size: 28 }),
-        axis({ values: (_, splits) => splits.map((value) => words(value, unit)), size: 62 }),
+        axis({ values: (_, splits) => splits.map((value) => words(value, unit)), size: 62, ...(unit in STEPS && { incrs: STEPS[unit] }) }),
       ],
       series: [{ label: "At", value: (_, at_s) => (at_s == null ? "–" : moment(at_s)) }, ...labels.map((label) => line(label, unit))],
       cursor: { sync: { key: "console" }, drag: { x: false, y: false }, points: { size: 6 } },

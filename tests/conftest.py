@@ -21,7 +21,9 @@ from predictions import append_only, broker, line, model_cards, waiting, workers
 from predictions.model_cards import ModelCard
 from tests import processes
 from tests.faults.report import FAULT, Line, Report
+from tests.surroundings import TEST_MODEL_DIR
 
+PROCESSES = {"a_worker", "steward", "web"}
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 _numbers = count(1)
 
@@ -29,6 +31,9 @@ _numbers = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The browser comes last: Playwright's loop stays in the main thread, where async tests need their own."""
     items.sort(key=lambda item: "journeys" in item.path.parts)
+    for item in items:
+        if PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("processes")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -69,12 +74,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 @pytest.fixture(scope="session", autouse=True)
 def emptied_between_tests() -> Iterator[None]:
-    """Tests of several connections end by emptying every table. The database refuses that to the audit, so its triggers step aside."""
+    """Tests of several connections end by emptying every table. The database refuses that to the audit, so its triggers step aside.
+
+    On PostgreSQL by DELETE as on SQLite: TRUNCATE makes every table's files anew, and waits for whoever reads one of them.
+    """
     flush = BaseDatabaseOperations.execute_sql_flush
 
-    def past_the_triggers(operations: Any, statements: list[str]) -> None:
+    def past_the_triggers(operations: Any, _: list[str]) -> None:
+        names = operations.connection.introspection.django_table_names(only_existing=True, include_views=False)
         append_only.unprotect(operations.connection)
-        flush(operations, statements)
+        flush(operations, [f"DELETE FROM {operations.quote_name(name)}" for name in names])
         append_only.protect(operations.connection)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +113,8 @@ def clean_redis(redis_server: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="session")
 def model_dir() -> Path:
     """settings.MODEL_DIR with the demo model in it, trained once a run by its own command, in a process of its own."""
-    processes.run_manage("train_demo_model")
+    if not TEST_MODEL_DIR:
+        processes.run_manage("train_demo_model")
     return Path(django_settings.MODEL_DIR)
 
 

@@ -21,7 +21,7 @@ from tests.surroundings import free_port
 USER = "dashboard"
 START_S = 30.0
 UNPRIVILEGED = ("postgres", "nobody")
-MISSING = "PostgreSQL is missing: run `make test-all` or `make faults`, which install it"
+MISSING = "PostgreSQL is missing: run `make test`, which installs it"
 OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200")
 UNSAFE = ("fsync=off",)  # it only matters where the power may fail
 

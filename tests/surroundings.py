@@ -38,6 +38,9 @@ for name in OWN:
 # The suite also runs on PostgreSQL: postgres://user@127.0.0.1:5432/name, where "test_name" is made anew.
 if TEST_DATABASE_URL := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = TEST_DATABASE_URL
+# A run within a run finds the model trained.
+if TEST_MODEL_DIR := os.environ.get("TEST_MODEL_DIR"):
+    os.environ["MODEL_DIR"] = TEST_MODEL_DIR
 os.environ |= {
     "DATA_DIR": DATA_DIR,
     "REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}/0",

@@ -84,6 +84,13 @@ def refused(data_dir: Path, port: int) -> str:
     return done.stderr
 
 
+def end(up: Up) -> None:
+    """In order, unless it has ended."""
+    if up.process.poll() is None:
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(30) == 0
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory, collected_static: None) -> Path:
     """Static files are collected once for the whole run: hashing them again would cost seconds."""
@@ -98,9 +105,7 @@ def up(data_dir: Path, model_dir: Path) -> Iterator[Up]:
     running = start(data_dir, free_port())
     assert eventually(running.is_whole, PATIENCE_S), running.log
     yield running
-    if running.process.poll() is None:
-        running.process.kill()
-        running.process.wait()
+    end(running)
 
 
 def test_it_prints_where_redis_is_and_how_to_sign_in(up: Up) -> None:
@@ -157,6 +162,7 @@ def test_ctrl_c_stops_the_web_then_the_workers_then_redis(up: Up) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed parent")
 def test_children_end_with_a_killed_up_and_the_next_start_is_whole(data_dir: Path, model_dir: Path, up: Up) -> None:
     address = (data_dir / "redis_url").read_text()
+    end(up)
     first = start(data_dir, free_port())
     assert eventually(lambda: set(first.children()) >= CHILDREN, PATIENCE_S), first.log
     children = first.children().values()
@@ -168,8 +174,7 @@ def test_children_end_with_a_killed_up_and_the_next_start_is_whole(data_dir: Pat
         assert eventually(second.is_whole, PATIENCE_S), second.log
         assert (data_dir / "redis_url").read_text() == address
     finally:
-        second.process.send_signal(signal.SIGTERM)
-        assert second.process.wait(30) == 0
+        end(second)
 
 
 def test_its_workers_run_under_our_own_pool() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from predictions.workers import Node
 from workers_admin.depths import QueueDepth
 from workers_admin.redis_look import RedisLook
+from workers_admin.scaler_cards import ScalerCard
 from workers_admin.surroundings import Disk
 from workers_admin.trends import Point
 from workers_admin.worker_cards import anchor
@@ -35,6 +36,7 @@ class Facts:
     commit_s: float | None = None
     read_s: float | None = None
     database: str = ""
+    scalers: Sequence[ScalerCard] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ JUDGES = (
     wrong_at_work.without_consumer,
     wrong_at_work.workers_gone,
     wrong_at_work.models_failed,
+    wrong_at_work.scalers_silent,
     wrong_at_work.failing,
     wrong_at_work.missing,
     wrong_at_work.waiting_long,

@@ -20,6 +20,7 @@ from workers_admin.conditions import MISSING, Facts
 from workers_admin.depths import QueueDepth, depths
 from workers_admin.models import Incident
 from workers_admin.redis_look import redis_address
+from workers_admin.scaler_cards import scaler_cards
 from workers_admin.trends import trends
 
 LOOKS = 3
@@ -48,6 +49,7 @@ def facts_now() -> Facts:
         commit_s=commit_s,
         read_s=read_s,
         database=str(connection.settings_dict["NAME"]),
+        scalers=scaler_cards(),
     )
 
 

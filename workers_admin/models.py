@@ -92,6 +92,7 @@ class Scaler(models.Model):
     most = models.PositiveSmallIntegerField()
     threshold = models.PositiveIntegerField()
     is_dry_run = models.BooleanField(default=False)
+    command = models.CharField(max_length=300, blank=True, db_default="", help_text="what starts it again")
     workers = models.JSONField(default=list)
     depth = models.PositiveIntegerField(null=True)
     standing = models.CharField(max_length=300, blank=True, help_text="what it does now, and why")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from django.db import transaction
 from predictions import audit, exports
 from predictions.bulk_revocation import end_queued
 from predictions.errors import InvalidInput, NotFound
+from predictions.going_on import for_a_moment
 from predictions.live import say
 from predictions.models import Export, Job, State, new_id, note_each
 from predictions.queues import DEFAULT, QUEUES
@@ -23,6 +24,7 @@ from workers_admin.messages import remove_idle
 AT_ONCE = 500
 READ = ("state", "kind", "attempt", "worker", "created", "started", "finished")
 PURGED = "Its queue was purged before the file was made."
+UNWATCHED = "also when this page is closed; the audit tells what came of it"
 UNTOLD = "Redis does not answer, so their messages are still there; a worker drops them unread."
 
 
@@ -39,14 +41,24 @@ def foresee(queue: str) -> Foreseen:
 
 
 def purge(queue: str, typed: str, by: Any, address: str | None = None) -> str:
-    """What was done, in a sentence. What is submitted meanwhile stays, and so does what runs. Raises NotFound, InvalidInput."""
+    """What was done, in a sentence; what takes longer than a moment goes on. Raises NotFound, InvalidInput.
+
+    What is submitted meanwhile stays, and so does what runs.
+    """
     _demand_sure(queue, typed)
     entry = partial(audit.write, by, "purge queue", f"queue {queue}", address=address)
     waiting = foresee(queue).waiting
     with transaction.atomic():
         entry(f"begun: {waiting:,} wait, {AT_ONCE} in a transaction", before={"waiting": waiting})
-    ended, running = _end_all(queue, by, partial(_write_end, entry, queue))
-    return f"{queue}: {_told(queue, ended, running)}. {_messages_gone(queue)}"
+    return for_a_moment(_sentences(queue, waiting, _end_all(queue, by, partial(_write_end, entry, queue))))
+
+
+def _sentences(queue: str, waiting: int, ending: Iterator[tuple[int, int | None]]) -> Iterator[str]:
+    for ended, running in ending:
+        if running is None:
+            yield f"{queue}: {_told(queue, ended)} so far, of {waiting:,}. The rest follows, {UNWATCHED}."
+        else:
+            yield f"{queue}: {_told(queue, ended, running)}. {_messages_gone(queue)}"
 
 
 def _demand_sure(queue: str, typed: str) -> None:
@@ -56,9 +68,13 @@ def _demand_sure(queue: str, typed: str) -> None:
         raise InvalidInput(f"'{typed.strip()}' was typed; '{queue}' purges it. Nothing was changed.")
 
 
-def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> tuple[int, int]:
-    """(ended, running). The last transaction, which finds fewer than it might take, writes what came of all."""
+def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> Iterator[tuple[int, int | None]]:
+    """After each transaction (ended by then, None). The last one finds fewer than it might take: (ended, running).
+
+    It writes what came of all.
+    """
     last, ended = new_id(), 0
+    running: int | None = None
     end_some = _fail_some_files if queue == DEFAULT else partial(_revoke_some, queue, last, by)
 
     def one_transaction() -> tuple[int, int | None]:
@@ -69,11 +85,10 @@ def _end_all(queue: str, by: Any, write_end: Callable[[int, int], None]) -> tupl
                 write_end(ended + number, running)
         return number, running
 
-    while True:
+    while running is None:
         number, running = despite_deadlocks(one_transaction)
         ended += number
-        if running is not None:
-            return ended, running
+        yield ended, running
 
 
 def _revoke_some(queue: str, last: UUID, by: Any) -> int:
@@ -106,7 +121,7 @@ def _write_end(entry: Any, queue: str, ended: int, running: int) -> None:
     say.workers_changed()
 
 
-def _told(queue: str, ended: int, running: int) -> str:
+def _told(queue: str, ended: int, running: int = 0) -> str:
     """As in "12 revoked, 3 that run were left alone"."""
     alone = f", {running:,} that {'runs was' if running == 1 else 'run were'} left alone" if running else ""
     return f"{ended:,} {'given up' if queue == DEFAULT else 'revoked'}{alone}"

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 
 from predictions.clock import Clock
 from workers_admin.models import Scaler
 from workers_admin.scaler_rows import SILENT_AFTER_S
 
-SHOWN_FOR_S = 3600.0
 COMMAND = ".venv/bin/python manage.py autoscale --queue realtime --min 1 --max 4 --threshold 50"
 
 
 @dataclass(frozen=True)
 class ScalerCard:
     scaler: Scaler
+
+    def __str__(self) -> str:
+        return f"autoscaler of {self.scaler.queue} on {self.scaler.host}"
 
     @property
     def age_s(self) -> float:
@@ -33,14 +35,19 @@ class ScalerCard:
 
 
 def scalers_context() -> dict[str, Any]:
-    """For `_scalers.html`: those that run, and those that fell silent within the hour."""
-    return {"scalers": [ScalerCard(scaler) for scaler in _not_ended(SHOWN_FOR_S)], "scaler_command": COMMAND}
+    """For `_scalers.html`."""
+    return {"scalers": scaler_cards(), "scaler_command": COMMAND}
+
+
+def scaler_cards() -> list[ScalerCard]:
+    """Those that run, and those that fell silent, until they are dismissed or replaced; a dry run's silence is no matter."""
+    return [ScalerCard(scaler) for scaler in _not_ended().filter(Q(is_dry_run=False) | Q(age__lte=SILENT_AFTER_S))]
 
 
 def living_scalers() -> list[Scaler]:
-    return [scaler for scaler in _not_ended(SILENT_AFTER_S) if not scaler.is_dry_run]
+    return list(_not_ended().filter(is_dry_run=False, age__lte=SILENT_AFTER_S))
 
 
-def _not_ended(within_s: float) -> list[Scaler]:
+def _not_ended() -> QuerySet[Scaler]:
     rows = Scaler.objects.filter(ended=False).annotate(age=Clock() - F("beat_at"))
-    return list(rows.filter(age__lte=within_s).order_by("queue", "host", "pid"))
+    return rows.order_by("queue", "host", "pid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -26,7 +26,7 @@ class AlreadyRuns(Exception):
         self.pid = pid
 
 
-def register(queue: str, rules: Rules, is_dry_run: bool) -> Scaler:
+def register(queue: str, rules: Rules, is_dry_run: bool, gpus: Sequence[str] = ()) -> Scaler:
     """Our row. Raises AlreadyRuns: whoever finds another after his own row is there gives way, so never two stay."""
     _forget_old()
     Scaler.objects.filter(queue=queue, host=launching.host(), pid=os.getpid()).delete()  # a number is used again
@@ -38,6 +38,7 @@ def register(queue: str, rules: Rules, is_dry_run: bool) -> Scaler:
         most=rules.most,
         threshold=rules.threshold,
         is_dry_run=is_dry_run,
+        command=start_command(queue, rules, gpus),
         beat_at=Clock(),
     )
     for other in _others(row) if not is_dry_run else ():
@@ -45,6 +46,13 @@ def register(queue: str, rules: Rules, is_dry_run: bool) -> Scaler:
             row.delete()
             raise AlreadyRuns(other.pid)
     return row
+
+
+def start_command(queue: str, rules: Rules, gpus: Sequence[str]) -> str:
+    """What an operator types to start it again as it was."""
+    words = [".venv/bin/python manage.py autoscale", f"--queue {queue} --min {rules.least} --max {rules.most}"]
+    words += [f"--threshold {rules.threshold} --idle {rules.idle_s:g} --cool-down {rules.cool_down_s:g}"]
+    return " ".join([*words, *([f"--gpus {','.join(gpus)}"] if gpus else [])])
 
 
 def left_behind(row: Scaler) -> list[Launched]:
@@ -84,11 +92,11 @@ def gpus_held_elsewhere(mine: Scaler) -> set[str]:
 
 
 def report(row: Scaler, workers: Iterable[Launched], depth: int | None, standing: str, decision: str = "") -> None:
-    """What it sees and does now; decision: only where it changes something."""
+    """What it sees and does now; decision: only where it changes something. One that was dismissed shows itself again."""
     decided = {"decision": decision[:300], "decided": Now()} if decision else {}
     listed = [worker.as_json() for worker in workers]
     Scaler.objects.filter(pk=row.pk).update(
-        workers=listed, depth=depth, standing=standing[:300], beat_at=Clock(), **decided
+        workers=listed, depth=depth, standing=standing[:300], beat_at=Clock(), ended=False, **decided
     )
 
 

@@ -68,7 +68,7 @@ class Autoscaler:
 
     def __init__(self, queue: str, rules: Rules, gpus: Sequence[str] = (), is_dry_run: bool = False) -> None:
         self.queue, self.rules, self.gpus, self.is_dry_run = queue, rules, gpus, is_dry_run
-        self.row = scaler_rows.register(queue, rules, is_dry_run)
+        self.row = scaler_rows.register(queue, rules, is_dry_run, gpus)
         self.workers: list[Launched] = []
         self._memory = Memory()
         self._ended: list[Ended] = []

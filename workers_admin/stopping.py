@@ -1,4 +1,4 @@
-"""Ends workers and forgets lost ones, on a person's word.
+"""Ends workers, and forgets lost ones and silent autoscalers, on a person's word.
 
 A worker is asked in the database, by the row it reports: it hears that also while it is busy or Redis is down, where a broadcast of
 Celery's would wait for the end of the task. The worker then sends itself SIGTERM, Celery's warm shutdown.
@@ -11,10 +11,12 @@ from typing import Any
 from django.db import transaction
 
 from predictions import audit
-from predictions.errors import WrongState
+from predictions.errors import NotFound, WrongState
 from predictions.live import say
 from predictions.workers import Worker, ask_to_stop
 from workers_admin.asking import named
+from workers_admin.models import Scaler
+from workers_admin.scaler_cards import scaler_cards
 from workers_admin.worker_cards import STOPPABLE
 
 
@@ -41,3 +43,18 @@ def dismiss(name: str, by: Any, address: str | None = None) -> str:
         audit.write(by, "dismiss worker", f"worker {name}", "dismissed", address, {"state": node.state}, {})
     say.workers_changed()
     return f"{name} is dismissed. Should it come back, it is listed again."
+
+
+def dismiss_scaler(number: str, by: Any, address: str | None = None) -> str:
+    """Take a silent autoscaler out of sight. number: of its row. Raises NotFound, WrongState."""
+    card = next((card for card in scaler_cards() if str(card.scaler.pk) == number), None)
+    if card is None:
+        raise NotFound("That autoscaler is no longer listed: it has ended, or another has taken its place.")
+    if not card.is_silent:
+        raise WrongState(f"The {card} reports; only a silent one can be dismissed. Ctrl-C or SIGTERM ends it.")
+    with transaction.atomic():
+        Scaler.objects.filter(pk=card.scaler.pk).update(ended=True)
+        subject = f"autoscaler {card.scaler.queue}@{card.scaler.host}"
+        audit.write(by, "dismiss autoscaler", subject, "dismissed", address, {"state": "silent"}, {})
+    say.workers_changed()
+    return f"The {card} is dismissed. Should it come back, it is listed again."

@@ -34,6 +34,12 @@ class SearchForm(forms.Form):
     error = forms.CharField(max_length=100, required=False)
     before = forms.UUIDField(required=False)
 
+    def clean_user(self) -> str:
+        given: str = self.cleaned_data["user"]
+        if given and not get_user_model().objects.filter(username=given).exists():
+            raise ValidationError(f"There is no user '{given}'.")
+        return given
+
     def clean_id(self) -> str:
         """Its hexadecimal digits."""
         given: str = self.cleaned_data["id"]
@@ -61,7 +67,8 @@ class TaskSearch:
         self.is_asked = any(given.get(name) for name in ASKED)
 
     def query(self, **changes: str) -> str:
-        given = {name: str(self.form.data[name]) for name in self.chosen}
+        """Also what cannot be read: whoever asks the same again is told so again."""
+        given = {name: str(self.form.data.get(name, "")) for name in self.form.fields}
         return urlencode({name: value for name, value in (given | changes).items() if value})
 
     def found(self) -> tuple[list[Found], Look]:

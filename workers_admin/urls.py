@@ -42,6 +42,7 @@ urlpatterns = [
     path("workers/pools/grown/", resizing.grow, name="console_grow_pool"),
     path("workers/pools/shrunk/", resizing.shrink, name="console_shrink_pool"),
     path("workers/dismissals/", dismissals.dismiss, name="console_dismiss_worker"),
+    path("workers/autoscalers/dismissals/", dismissals.dismiss_scaler, name="console_dismiss_scaler"),
     path("results/kept/", results.keep, name="console_keep_result"),
     path("results/let-go/", results.let_expire, name="console_let_result_expire"),
     path("results/removals/", results.remove, name="console_remove_result"),

@@ -52,6 +52,15 @@ def models_failed(facts: Facts) -> Iterator[Condition]:
             )
 
 
+def scalers_silent(facts: Facts) -> Iterator[Condition]:
+    for card in facts.scalers:
+        if card.is_silent:
+            silent = f"The {card} has been silent for {duration(card.age_s)}"
+            words = f"{silent}: the number of workers does not follow what waits."
+            key, command = f"scaler-{card.scaler.queue}@{card.scaler.host}", card.scaler.command
+            yield Condition(key, words, command=command, step="Start it again:", is_bad=False)
+
+
 def failing(facts: Facts) -> Iterator[Condition]:
     for queue, points in facts.trends.items():
         failed, ended = trends.failures(points)

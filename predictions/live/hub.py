@@ -140,6 +140,7 @@ class Hub:
         self.frames = 0  # that went out so far
         self._frames = Frames(self._fan_out)
         self._look_now = asyncio.Event()
+        self.rights_changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks = [
             asyncio.create_task(subscription.listen([say.GROUP, say.CONSOLE_GROUP], self._hear, self._subscribed)),
             asyncio.create_task(self._keep_looking()),
@@ -194,6 +195,8 @@ class Hub:
 
     def keys_changed(self, message: dict[str, Any]) -> None:
         known_keys.forget()
+        self.rights_changed.set_result(None)
+        self.rights_changed = asyncio.get_running_loop().create_future()
 
     def workers_changed(self, message: dict[str, Any]) -> None:
         self._tell(CONSOLE, [])
@@ -268,6 +271,11 @@ def expecting(job_id: UUID) -> Waiter:
 def listening(audience: str) -> Iterator[Listener]:
     with of_this_loop().listening(audience) as listener:
         yield listener
+
+
+def rights_changed() -> asyncio.Future[None]:
+    """Done once somebody's key, account or rights are other than they are now; shared, so not to be cancelled."""
+    return of_this_loop().rights_changed
 
 
 async def stop() -> None:

@@ -12,8 +12,8 @@ from uuid import UUID
 from predictions import rights
 
 # hx-ws comes back after codes of the 1011 to 1014 kind and stays away after any other.
-FAILED, ASK_AGAIN, FELL_BEHIND = 1011, 1012, 1013
-NOT_SIGNED_IN, NOT_PERMITTED, NOT_FOUND = 4401, 4403, 4404
+FAILED, FELL_BEHIND = 1011, 1013
+NOT_SIGNED_IN, NOT_PERMITTED, NOT_FOUND, RIGHTS_CHANGED = 4401, 4403, 4404, 4409
 
 
 class Closed(Exception):

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from predictions.live import broadcast
+from predictions.live import broadcast, hub
 from predictions.live.outbox import Outbox
 from predictions.live.reading import read
-from predictions.live.screen import ASK_AGAIN, FAILED, NOT_SIGNED_IN, Closed, Screen
+from predictions.live.screen import FAILED, NOT_SIGNED_IN, RIGHTS_CHANGED, Closed, Screen
 from predictions.live.visitor import visitor_of
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,14 @@ class LiveSocket(AsyncWebsocketConsumer):
             await self._say_goodbye(FAILED, "It failed. Connect again.")
 
     async def _show(self) -> None:
-        """Until it is to be closed. Who they are, and what they may see, is asked again and again."""
+        """Until it is to be closed. Who they are, and what they may see, is asked when it may have changed, and again and again."""
+        changed = hub.rights_changed()
         screen, outbox = await self._admit(), Outbox(self.base_send)
         async with broadcast.joined(screen, outbox):
-            while not (await asyncio.wait([outbox.closing], timeout=CHECK_EVERY_S))[0]:
+            while not await _is_closing(outbox, changed):
+                changed = hub.rights_changed()
                 if (await self._admit()).rights != screen.rights:
-                    raise Closed(ASK_AGAIN, "What you may see has changed. Connect again.")
+                    raise Closed(RIGHTS_CHANGED, "What you may see has changed. Connect again.")
         raise outbox.closing.result()
 
     async def _admit(self) -> Screen:
@@ -87,3 +89,10 @@ class LiveSocket(AsyncWebsocketConsumer):
                 self._caller.cancel()
         except (OSError, RuntimeError):  # it was closed meanwhile
             return
+
+
+async def _is_closing(outbox: Outbox, changed: asyncio.Future[None]) -> bool:
+    """False where it is time to ask again."""
+    either: list[asyncio.Future[Any]] = [outbox.closing, changed]
+    await asyncio.wait(either, timeout=CHECK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+    return outbox.closing.done()

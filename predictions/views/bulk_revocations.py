@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -64,7 +63,8 @@ class Confirmation:
 def revoke_selected(request: HttpRequest) -> HttpResponse:
     ids = list(revocable(selected_jobs(request), request.user).values_list("pk", flat=True))
     if ids:
-        _tell(request, bulk_revocation.revoke_selected(ids, request.user, audit.address_of(request)))
+        counts = bulk_revocation.revoke_selected(ids, request.user, audit.address_of(request))
+        messages.info(request, f"Revoke: {bulk_revocation.told(counts)}.")
     else:
         messages.info(request, "No job was selected.")
     return redirect(back_to_list(request))
@@ -114,12 +114,8 @@ def _revoke_matching(request: HttpRequest, shown: JobList, form: SeenForm) -> No
         f"all that match {shown.words() or 'no filter'}",
         {"filter": shown.query(before=""), "up to": str(seen["newest"]), "shown": seen["shown"]},
     )
-    _tell(request, bulk_revocation.revoke_many(ids, act, gone=seen["shown"] - len(ids)))
+    messages.info(request, f"Revoke: {bulk_revocation.begin_to_revoke(ids, act, gone=seen['shown'] - len(ids))}")
 
 
 def _matching(request: HttpRequest, shown: JobList, newest: UUID, seen: datetime) -> JobQuerySet:
     return revocable(shown.open_then(newest, seen), request.user)
-
-
-def _tell(request: HttpRequest, counts: Counter[str]) -> None:
-    messages.info(request, f"Revoke: {bulk_revocation.told(counts)}.")

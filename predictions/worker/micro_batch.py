@@ -34,23 +34,31 @@ class Request:
     vector: list[float]
 
 
-def work_on(requests: Sequence[Request], ref: str) -> None:
-    """From the claim to the outcomes, for one model. What cannot be claimed is somebody else's, or nobody's: forgotten."""
+def work_on(requests: Sequence[Request], ref: str) -> set[UUID]:
+    """From the claim to the outcomes, for one model. What cannot be claimed is somebody else's, or nobody's: forgotten.
+
+    Returns those that were revoked before.
+    """
     vectors = {request.job_id: request.vector for request in requests}  # the same job twice is one job
     model = lifecycle.model_or_postpone(ref, list(vectors))
     if model is None:
-        return
+        return set()
     claims = insist(partial(leases.claim_jobs, list(vectors), vitals.name))
     score(claims, vectors, model)
-    if left := vectors.keys() - {claim.job_id for claim in claims}:
-        _score_alone(left, vectors, model)
-        serving.leave_to_resume(partial(pausing.put_back_jobs, left))
+    left = vectors.keys() - {claim.job_id for claim in claims}
+    if not left:
+        return set()
+    alone = _score_alone(left, vectors, model)
+    serving.leave_to_resume(partial(pausing.put_back_jobs, left))
+    return insist(partial(leases.revoked_of, left - alone))
 
 
-def _score_alone(left: set[UUID], vectors: dict[UUID, list[float]], model: Model) -> None:
-    """What a worker has died on, one after another."""
-    for job_id in insist(partial(leases.claimable_alone, left)):
+def _score_alone(left: set[UUID], vectors: dict[UUID, list[float]], model: Model) -> set[UUID]:
+    """What a worker has died on, one after another; returns which they were."""
+    alone = insist(partial(leases.claimable_alone, left))
+    for job_id in alone:
         score(insist(partial(leases.claim_jobs, [job_id], vitals.name)), vectors, model)
+    return set(alone)
 
 
 def score(claims: Sequence[VectorClaim], vectors: dict[UUID, list[float]], model: Model) -> None:

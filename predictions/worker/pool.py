@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -26,6 +26,7 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.concurrency.base import BasePool
 from celery.exceptions import ImproperlyConfigured
+from celery.worker.state import task_ready
 from django.conf import settings
 
 from predictions.vitals import vitals
@@ -65,6 +66,7 @@ class Turn:
 
     deliveries: list[Delivery]
     returned: Any = None
+    revoked: set[str] = field(default_factory=set)
     error: Exception | None = None
     took_s: float = 0.0
 
@@ -78,7 +80,9 @@ class Turn:
         first = self.deliveries[0]
         try:
             if self.is_together:
-                first.task.work_together([(each.request.id, each.request.args) for each in self.deliveries])
+                self.revoked = first.task.work_together(
+                    [(each.request.id, each.request.args) for each in self.deliveries]
+                )
             else:
                 self.returned = first.run()
         except Exception as error:
@@ -211,7 +215,10 @@ class ModelPool(BasePool):
         self._follow_pace()
         for each in turn.deliveries:
             try:
-                each.answered(self._outcome(each, turn))
+                if each.request.id in turn.revoked:
+                    _drop(each.request)
+                else:
+                    each.answered(self._outcome(each, turn))
             except Exception:  # the others are to be acknowledged all the same
                 log.exception("%s could not be reported", each.request)
 
@@ -239,6 +246,16 @@ class ModelPool(BasePool):
             "at-once": self._pace.at_once,
             "runs": "inline" if _is_short() else "in a thread",
         }
+
+
+def _drop(request: Any) -> None:
+    """Its job had been revoked: who listens to Celery's events hears so, and not that it succeeded.
+
+    Source: celery.worker.request.Request._announce_revoked.
+    """
+    task_ready(request)
+    request.send_event("task-revoked", terminated=False, signum=None, expired=False)
+    request.acknowledge()
 
 
 def _is_short() -> bool:

@@ -26,9 +26,9 @@ class Predict(TogetherTask):
         """The model's ref. A stranger's message may be anything: it fails alone."""
         return str(args[1]) if len(args) == 2 and _is_uuid(task_id) else None
 
-    def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> set[str]:
         requests = [Request(UUID(task_id), args[0]) for task_id, args in messages]
-        micro_batch.work_on(requests, str(messages[0][1][1]))
+        return {str(job_id) for job_id in micro_batch.work_on(requests, str(messages[0][1][1]))}
 
 
 @shared_task(name=dispatch.PREDICT, bind=True, base=Predict)

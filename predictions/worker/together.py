@@ -22,8 +22,8 @@ class TogetherTask(Task):
         """What those that go together have in common; None for a message that is to be worked on by itself."""
 
     @abstractmethod
-    def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        """messages: (task id, args) of each; all of one group."""
+    def work_together(self, messages: Sequence[tuple[str, Sequence[Any]]]) -> set[str]:
+        """messages: (task id, args) of each; all of one group. Returns the ids of those that had been revoked and were not run."""
 
 
 def settle(request: dict[str, Any], error: Exception | None) -> None:

@@ -11,6 +11,7 @@ from predictions import clock
 from tests.journeys.test_pages import AXE, RUN_AXE
 from tests.processes import eventually
 from workers_admin import samples
+from workers_admin.histograms import bucket_of
 from workers_admin.stretches import Stretch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,6 +26,17 @@ PIXELS = """(canvas, token) => {
   for (let n = 0; n < all.length; n += 4) found += all[n] === red && all[n + 1] === green && all[n + 2] === blue;
   return found;
 }"""
+
+# Remembers the words that each plot has beside its axes.
+HEAR_AXES = """
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  window.written = {};
+  CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
+    const name = this.canvas.closest("[data-plot]")?.dataset.plot;
+    (window.written[name] ??= []).push(words);
+    return write.call(this, words, ...where);
+  };
+"""
 
 
 def write(at: int, waiting: int | None) -> None:
@@ -106,3 +118,16 @@ def test_the_plots_follow_the_theme_and_the_width(admin_page: Page, web: str, sc
     page.evaluate(AXE.read_text())
     assert [each["id"] for each in page.evaluate(RUN_AXE)] == []
     assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+def test_the_axes_count_whole_jobs_and_divide_time_as_clocks_do(admin_page: Page, web: str) -> None:
+    stretch = Stretch(gauges={"waiting": 1, "unpublished": 0})
+    stretch.histograms["waits"] = {bucket_of(440.0): 50}
+    samples.write(10, int(clock.now_s()) // 10 * 10 - 10, {("realtime", ""): stretch})
+    page = admin_page
+    page.add_init_script(HEAR_AXES)
+    page.goto(f"{web}/console/?range=15m&of=realtime")
+    expect(told(page, "wait")).to_contain_text("min")
+    words = page.evaluate("window.written")
+    assert {"0", "5 min"} <= set(words["wait"]) and not {"3.33 min", "6.67 min"} & set(words["wait"])
+    assert {"0", "1"} <= set(words["depth"]) and not [each for each in words["depth"] if "." in each]

@@ -11,12 +11,23 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import TaskResult
 
-from predictions import bulk_revocation, outcomes
+from predictions import bulk_revocation, going_on, outcomes
 from predictions.audit import Audit
-from predictions.bulk_revocation import HAD_ENDED, NEVER_STARTED, STOPPED, STOPPING, Act, Foreseen, foresee, revoke_many
+from predictions.bulk_revocation import (
+    HAD_ENDED,
+    NEVER_STARTED,
+    STOPPED,
+    STOPPING,
+    Act,
+    Foreseen,
+    begin_to_revoke,
+    foresee,
+    revoke_many,
+)
 from predictions.model_cards import ModelCard
 from predictions.models import OPEN, Chunk, Job, State
 from tests.predictions.jobs import SUCCESS, claimed, claimed_chunk, now, submit_digit, submit_rows
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +117,18 @@ def test_a_longer_act_says_in_its_first_transaction_what_is_to_come(
     assert revoke_many([submit_digit(user, digits).pk for _ in range(5)], act(user)) == {NEVER_STARTED: 5}
     told = list(Audit.objects.order_by("pk").values_list("outcome", flat=True))
     assert told == ["begun: 5 jobs, 2 in a transaction", "5 never started"]
+
+
+def test_what_takes_longer_than_a_moment_goes_on_after_the_answer(
+    user: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_revocation, "AT_ONCE", 2)
+    monkeypatch.setattr(going_on, "MOMENT_S", 0.0)
+    jobs = [submit_digit(user, digits) for _ in range(5)]
+    words = begin_to_revoke([job.pk for job in jobs], act(user), gone=1)
+    assert words == "2 never started, 1 had already ended so far. 3 more follow, also when this page is closed."
+    assert eventually(lambda: Audit.objects.filter(outcome="5 never started, 1 had already ended").exists())
+    assert {now(job).state for job in jobs} == {State.REVOKED}
 
 
 def test_many_cost_no_more_statements_than_a_few(user: Any, digits: ModelCard) -> None:

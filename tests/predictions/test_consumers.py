@@ -9,11 +9,12 @@ from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from channels.sessions import CookieMiddleware
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 
 from predictions import broker, keys, revocation
 from predictions.live import hub
-from predictions.live.screen import FELL_BEHIND, NOT_FOUND, NOT_SIGNED_IN
+from predictions.live.screen import FELL_BEHIND, NOT_FOUND, NOT_SIGNED_IN, RIGHTS_CHANGED
 from predictions.models import Job, new_id
 from predictions.routing import websocket_urlpatterns
 from tests.predictions.jobs import claimed, submit_digit
@@ -149,7 +150,23 @@ async def test_who_may_see_less_is_asked_to_come_again(staff: Any, monkeypatch: 
     async with opened(router, f"/ws/jobs/{JSON}", await headers_of(staff)) as socket:
         await socket.statuses()
         await in_thread(lambda: get_user_model().objects.filter(pk=staff.pk).update(is_staff=False, is_superuser=False))
-        assert await socket.code() == 1012
+        assert await socket.code() == RIGHTS_CHANGED
+
+
+async def test_a_role_that_is_taken_away_is_heard_of_at_once(user: Any) -> None:
+    await in_thread(lambda: user.groups.add(Group.objects.get(name="viewer")))
+    async with opened(router, f"/ws/jobs/{JSON}", await headers_of(user)) as socket:
+        await socket.statuses()
+        await in_thread(user.groups.clear)
+        assert await socket.code() == RIGHTS_CHANGED
+
+
+async def test_what_changed_for_others_closes_nothing(user: Any, other_user: Any, digits: Any) -> None:
+    job = await in_thread(submit_digit, user, digits)
+    async with opened(router, f"/ws/jobs/{job.pk}/{JSON}", await headers_of(user)) as socket:
+        await socket.job()
+        await in_thread(lambda: other_user.groups.add(Group.objects.get(name="viewer")))
+        assert await socket.receive_nothing(0.4, 0.01)
 
 
 async def test_too_many_changes_at_once_send_the_reader_back_to_a_snapshot(user: Any) -> None:

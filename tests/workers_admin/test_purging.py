@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django_celery_results.models import TaskResult
 
-from predictions import broker, exports, leases, turns
+from predictions import broker, exports, going_on, leases, turns
 from predictions.audit import Audit
 from predictions.errors import InvalidInput, NotFound
 from predictions.model_cards import ModelCard
@@ -76,6 +76,19 @@ def test_many_end_a_bounded_number_in_a_transaction(
     ended, begun = Audit.objects.order_by("-pk")
     assert (begun.outcome, begun.before) == ("begun: 5 wait, 2 in a transaction", {"waiting": 5})
     assert (ended.outcome, ended.after, ended.address) == ("5 revoked", {"ended": 5, "running": 0}, "192.0.2.7")
+
+
+def test_what_takes_longer_than_a_moment_goes_on_after_the_answer(
+    user: Any, staff: Any, digits: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "AT_ONCE", 2)
+    monkeypatch.setattr(going_on, "MOMENT_S", 0.0)
+    jobs = [submit_digit(user, digits) for _ in range(5)]
+    words = "realtime: 2 revoked so far, of 5. The rest follows, also when this page is closed; the audit tells what came of it."
+    assert purging.purge("realtime", "realtime", staff) == words
+    assert eventually(lambda: Audit.objects.filter(outcome="5 revoked").exists())
+    assert {now(job).state for job in jobs} == {State.REVOKED}
+    assert eventually(lambda: broker.depths()["realtime"].waiting == 0)
 
 
 def test_a_wrong_name_changes_nothing(user: Any, staff: Any, digits: ModelCard) -> None:

@@ -93,6 +93,7 @@ def test_a_purge_is_said_afterwards(console: Client, user: Any, digits: ModelCar
 
 
 def test_the_flow_of_a_minute_and_the_time_to_drain_are_shown(console: Client, user: Any, digits: ModelCard) -> None:
+    process()
     for digit in range(3):
         submit_digit(user, digits, digit=digit)
     claim = claimed(submit_digit(user, digits))

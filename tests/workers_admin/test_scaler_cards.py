@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from workers_admin import scaler_rows
+from predictions.audit import Audit
+from predictions.errors import NotFound, WrongState
+from tests.workers_admin.facts import found
+from workers_admin import scaler_rows, stopping
 from workers_admin.autoscaling import Rules
 from workers_admin.launching import Launched
 from workers_admin.models import Scaler
-from workers_admin.scaler_cards import scalers_context
+from workers_admin.scaler_cards import scaler_cards, scalers_context
 
 pytestmark = pytest.mark.django_db
 
@@ -47,9 +50,44 @@ def test_one_that_fell_silent_is_told_as_such(client: Client, staff: Any, scaler
     assert "Its workers go on" in shown and "Holds" not in shown
 
 
-def test_one_that_ended_or_fell_silent_long_ago_is_not_shown(scaler: Scaler) -> None:
-    aged(scaler, 4000)
-    assert scalers_context()["scalers"] == []
-    aged(scaler, 0)
+def test_one_that_fell_silent_comes_with_the_command_that_starts_it_as_it_was(
+    client: Client, staff: Any, scaler: Scaler
+) -> None:
+    Scaler.objects.all().delete()
+    aged(scaler_rows.register("batch", Rules(0, 2, 4, 15.0, 10.0), is_dry_run=False, gpus=["0", "3"]), 60)
+    shown = page(client, staff)
+    assert "autoscale --queue batch --min 0 --max 2 --threshold 4 --idle 15 --cool-down 10 --gpus 0,3" in shown
+
+
+def test_one_that_ended_is_not_shown(scaler: Scaler) -> None:
     scaler_rows.end(scaler, [])
     assert scalers_context()["scalers"] == []
+
+
+def test_a_dry_run_is_shown_while_it_reports(scaler: Scaler) -> None:
+    Scaler.objects.update(is_dry_run=True)
+    assert len(scalers_context()["scalers"]) == 1
+    aged(scaler, 60)
+    assert scalers_context()["scalers"] == []
+
+
+def test_a_silent_one_is_shown_and_told_until_it_is_dismissed_and_audited(staff: Any, scaler: Scaler) -> None:
+    aged(scaler, 40_000)
+    assert [condition.key for condition in found(scalers=scaler_cards())] == [f"scaler-realtime@{scaler.host}"]
+    stopping.dismiss_scaler(str(scaler.pk), staff)
+    assert scaler_cards() == [] and Audit.objects.get().action == "dismiss autoscaler"
+
+
+def test_one_that_reports_or_is_gone_is_not_dismissed(staff: Any, scaler: Scaler) -> None:
+    with pytest.raises(WrongState, match="only a silent one can be dismissed"):
+        stopping.dismiss_scaler(str(scaler.pk), staff)
+    with pytest.raises(NotFound):
+        stopping.dismiss_scaler("x", staff)
+    assert len(scaler_cards()) == 1
+
+
+def test_a_dismissed_one_that_comes_back_is_listed_again(staff: Any, scaler: Scaler) -> None:
+    aged(scaler, 60)
+    stopping.dismiss_scaler(str(scaler.pk), staff)
+    scaler_rows.report(scaler, [], 0, "Holds: 0 wait.")
+    assert not scaler_cards()[0].is_silent

@@ -63,6 +63,16 @@ def test_what_is_no_id_is_said_so(console: Client) -> None:
     assert "&#x27;job 7&#x27; is no id. Give a whole one, or its beginning or end" in page(console, id="job 7")
 
 
+def test_a_user_whom_nobody_knows_is_said_so(console: Client) -> None:
+    assert "There is no user &#x27;nobody&#x27;." in page(console, user="nobody", error="cuda")
+
+
+def test_what_moves_on_the_page_is_asked_for_by_the_same_words(console: Client, user: Any, digits: ModelCard) -> None:
+    submit_digit(user, digits)
+    shown = page(console, user="ana", before="no id")
+    assert ROW.findall(shown) == [] and "view=results&amp;user=ana&amp;before=no+id" in shown
+
+
 def test_a_task_is_found_by_model_and_by_user(console: Client, user: Any, other_user: Any, digits: ModelCard) -> None:
     mine, other = ended(user, digits), ended(other_user, digits)
     Job.objects.filter(pk=other.pk).update(model="older@3")

@@ -1,4 +1,4 @@
-"""Taking a lost worker out of sight."""
+"""Taking a lost worker, or a silent autoscaler, out of sight."""
 
 from __future__ import annotations
 
@@ -13,3 +13,9 @@ from workers_admin.views.doors import act, told
 @act(DISMISS_WORKERS)
 def dismiss(request: HttpRequest) -> HttpResponse:
     return told(request, lambda: stopping.dismiss(request.POST.get("worker", ""), request.user, address_of(request)))
+
+
+@act(DISMISS_WORKERS)
+def dismiss_scaler(request: HttpRequest) -> HttpResponse:
+    number = request.POST.get("scaler", "")
+    return told(request, lambda: stopping.dismiss_scaler(number, request.user, address_of(request)))

@@ -1,4 +1,4 @@
-"""The product's Celery app with a model that needs 256 KiB for each row of a pass.
+"""The product's Celery app with a model that needs 4 MiB for each row of a pass.
 
 Started as `celery -A tests.predictions.worker.hungry_models`.
 """
@@ -12,7 +12,7 @@ from celery.signals import worker_process_init
 
 from inference_site.celery import app
 
-ROW_BYTES = 1 << 18
+ROW_BYTES = 1 << 22
 
 __all__ = ["app"]
 

@@ -17,6 +17,7 @@ from predictions.model_cards import ModelCard
 from predictions.models import Chunk, State
 from predictions.worker.memory import GROWS_AFTER, is_out_of_memory
 from predictions.worker.runtime import SLICE, Model, models
+from predictions.worker.scoring import PASS_ROWS
 from tests.predictions.jobs import now, submit_rows
 from tests.predictions.worker.hungry_models import ROW_BYTES
 from tests.processes import eventually
@@ -94,7 +95,7 @@ def test_a_worker_short_of_memory_scores_its_batch_in_smaller_slices(
     a_worker: Any, steward: Any, user: Any, digits: ModelCard
 ) -> None:
     worker = a_worker("batch", app="tests.predictions.worker.hungry_models")
-    size = _mapped_bytes(worker) + SLICE * ROW_BYTES // 3
+    size = _mapped_bytes(worker) + PASS_ROWS * ROW_BYTES // 3
     resource.prlimit(worker.pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
     job = submit_rows(user, digits, rows=10_000)
     assert eventually(lambda: now(job).has_ended, 40)

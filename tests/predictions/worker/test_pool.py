@@ -16,7 +16,7 @@ import pytest
 from celery import current_app
 from celery.exceptions import ImproperlyConfigured
 
-from predictions import broker, dispatch, workers
+from predictions import broker, bulk_revocation, dispatch, workers
 from predictions.model_cards import ModelCard
 from predictions.models import Job, Kind, State, new_id, utc_now
 from predictions.worker.pool import Delivery, ModelPool, Turn
@@ -92,6 +92,21 @@ def test_a_burst_is_scored_together_each_task_has_its_events_and_nothing_stays_u
     [stats] = current_app.control.inspect(timeout=5, limit=1).stats().values()
     assert sum(int(size) * times for size, times in stats["pool"]["micro-batches"].items()) == 200
     assert (stats["pool"]["runs"], workers.nodes()[0].first.processed) == ("inline", 200)
+
+
+def test_a_task_that_was_revoked_while_it_waited_is_told_as_revoked_and_leaves_nothing(
+    a_worker: StartWorker, user: Any, digits: ModelCard
+) -> None:
+    revoked = [submit_digit(user, digits) for _ in range(5)]
+    run = submit_digit(user, digits)
+    assert eventually(lambda: broker.depths()["realtime"].waiting == 6)
+    bulk_revocation.revoke_selected([job.pk for job in revoked], user)
+    with listening() as heard:
+        a_worker("realtime")
+        assert eventually(lambda: now(run).state == State.SUCCEEDED)
+        assert eventually(lambda: heard["task-revoked"] + heard["task-succeeded"] == 6)
+    assert (heard["task-revoked"], heard["task-succeeded"], heard["task-failed"]) == (5, 1, 0)
+    assert eventually(lambda: (broker.depths()["realtime"].unacked, broker.depths()["realtime"].waiting) == (0, 0))
 
 
 def test_full_micro_batches_follow_each_other_without_waiting_for_an_event(
