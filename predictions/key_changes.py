@@ -25,9 +25,9 @@ AT_SIGN_IN = {"last_login"}
 @receiver(m2m_changed, sender=Group.permissions.through)
 @receiver(post_delete, sender=settings.AUTH_USER_MODEL)
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
-def forget_keys(update_fields: Any = None, **_: Any) -> None:
-    """Now, and again once it is committed: in between another request may have read what was."""
-    if update_fields is None or set(update_fields) != AT_SIGN_IN:
+def forget_keys(update_fields: Any = None, created: bool = False, **_: Any) -> None:
+    """Now, and again once it is committed: in between another request may have read what was. Of a new account nothing was."""
+    if not created and (update_fields is None or set(update_fields) != AT_SIGN_IN):
         known_keys.forget()
         transaction.on_commit(known_keys.forget)
         say.keys_changed()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import count
+
 REALTIME = "realtime"
 BATCH = "batch"
 DEFAULT = "default"
@@ -40,8 +43,10 @@ def served_with(queue: str) -> str:
     return f"{BATCH},{DEFAULT}" if queue in {BATCH, DEFAULT} else queue
 
 
-def start_command(queue: str) -> str:
-    """What an operator types to serve this queue."""
-    name = BATCH if queue in {BATCH, DEFAULT} else queue
-    worker = f".venv/bin/python -m celery -A inference_site worker --pool=custom -Q {served_with(queue)} -n {name}2@%h"
+def start_command(queue: str, taken: Collection[str] = ()) -> str:
+    """What an operator types to serve this queue. taken: names of workers; of two with one name, both would hear what one is told."""
+    kind = BATCH if queue in {BATCH, DEFAULT} else queue
+    used = {name.partition("@")[0] for name in taken}
+    name = next(name for number in count(2) if (name := f"{kind}{number}") not in used)
+    worker = f".venv/bin/python -m celery -A inference_site worker --pool=custom -Q {served_with(queue)} -n {name}@%h"
     return f"{POOL_VARIABLE}={POOL} {worker}"

@@ -21,7 +21,10 @@ def make_groups(using: str = "default", **_: Any) -> None:
     for role, held in rights.ROLES.items():
         if role not in there:
             group = Group.objects.using(using).create(name=role)
-            group.permissions.set(Permission.objects.using(using).filter(_granted(role, held)))
+            # Not by `set`, which announces that rights have changed: nobody is in it yet, and `up` has no Redis yet.
+            granted = Permission.objects.using(using).filter(_granted(role, held))
+            grant = Group.permissions.through
+            grant.objects.using(using).bulk_create(grant(group=group, permission=each) for each in granted)
 
 
 def _granted(role: str, held: frozenset[str]) -> Q:

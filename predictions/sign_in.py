@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.http import HttpRequest
@@ -63,11 +64,8 @@ _links = _Links()
 
 def administrator() -> User:
     """The first administrator, who has no password until one is set through a link."""
-    user, is_new = User.objects.get_or_create(username=ADMINISTRATOR, defaults={"is_staff": True, "is_superuser": True})
-    if is_new:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
-    return user
+    fresh = {"is_staff": True, "is_superuser": True, "password": make_password(None)}
+    return User.objects.get_or_create(username=ADMINISTRATOR, defaults=fresh)[0]
 
 
 def link(user: User) -> str:

@@ -107,7 +107,7 @@ class Vitals:
     def state(self) -> str:
         if self.stopping:
             return "stopping"
-        if self.job:
+        if self.job or (self.model and self.model_state == "loading"):  # one more, which a job asks for
             return "busy"
         return "starting" if self.model_state == "loading" else "idle"
 

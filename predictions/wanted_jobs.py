@@ -38,12 +38,7 @@ class WantedJobs:
 
     def few(self, states: Iterable[str]) -> JobQuerySet:
         """The same of open jobs, by the index of states alone: they are few, and an owner's jobs may be very many."""
-        jobs = self.in_time.filter(state__in=states)
-        if self.owner_id is None:
-            return jobs
-        # A sum is in no index.
-        owner = ExpressionWrapper(F("owner_id") + 0, output_field=IntegerField())
-        return jobs.alias(owner_unindexed=owner).filter(owner_unindexed=self.owner_id)
+        return self._unowned.filter(self._owned, state__in=states)
 
     def found(self) -> tuple[JobQuerySet, Q]:
         """What an index finds in the order of keys, and what is asked of each of these."""
@@ -53,11 +48,23 @@ class WantedJobs:
             return self.scope.filter(of_status, self.narrowed), Q()
         if status in (*OPEN, REVOKING):
             return self.few([State.RUNNING if status == REVOKING else status]).filter(of_status), self.narrowed
+        if status == State.FAILED:  # of an owner too: those that failed are the few that are looked for
+            return self._unowned.filter(of_status), self._owned & self.narrowed
         if status and self.owner_id is None:
             return self.scope.filter(of_status), self.narrowed
         if "@" in model and self.owner_id is None:
             return self.scope.filter(model=model), of_status & self.narrowed
         return self.scope, of_status & self.narrowed
+
+    @property
+    def _unowned(self) -> JobQuerySet:
+        """No index finds an owner's there: a sum is in none."""
+        return self.in_time.alias(owner_unindexed=ExpressionWrapper(F("owner_id") + 0, output_field=IntegerField()))
+
+    @property
+    def _owned(self) -> Q:
+        """Asked of each of `_unowned`."""
+        return Q() if self.owner_id is None else Q(owner_unindexed=self.owner_id)
 
     @property
     def narrowed(self) -> Q:

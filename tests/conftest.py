@@ -76,7 +76,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 def emptied_between_tests() -> Iterator[None]:
     """Tests of several connections end by emptying every table. The database refuses that to the audit, so its triggers step aside.
 
-    On PostgreSQL by DELETE as on SQLite: TRUNCATE makes every table's files anew, and waits for whoever reads one of them.
+    On PostgreSQL by DELETE as on SQLite: TRUNCATE makes every table's files anew, and met the publisher's thread in a deadlock.
     """
     flush = BaseDatabaseOperations.execute_sql_flush
 

@@ -12,7 +12,7 @@ from tests.processes import ROOT
 
 ROOMS = (
     *(f"predictions/test_{room}.py" for room in ("append_only", "bulk_revocation", "pausing", "row_locks")),
-    *(f"workers_admin/test_{room}.py" for room in ("downsampling", "keeping", "priorities", "purging", "samples")),
+    *(f"workers_admin/test_{room}.py" for room in ("downsampling", "keeping", "purging", "samples")),
     *(f"workers_admin/test_{room}.py" for room in ("scaler_cards", "task_search")),
 )
 

@@ -65,7 +65,7 @@ def command_of(process: psutil.Process) -> str:
 
 def environment(data_dir: Path, port: int) -> dict[str, str]:
     own = {"DATA_DIR": str(data_dir), "PORT": str(port), "MODEL_DIR": str(settings.MODEL_DIR)}
-    return {name: value for name, value in os.environ.items() if name != "REDIS_URL"} | own
+    return {name: value for name, value in os.environ.items() if name not in {"REDIS_URL", "DATABASE_URL"}} | own
 
 
 def start(data_dir: Path, port: int) -> Up:

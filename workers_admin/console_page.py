@@ -8,7 +8,7 @@ from typing import Any
 from predictions.errors import NotFound
 from predictions.queues import BATCH, PRIORITIES, REALTIME, start_command
 from predictions.workers import nodes
-from workers_admin import incidents, kept_results, notices, queue_cards, recent, worker_cards
+from workers_admin import incidents, kept_results, notices, overview_cards, queue_cards, recent, worker_cards
 from workers_admin.audit_list import AuditList, names
 from workers_admin.conditions import conditions
 from workers_admin.facts import facts_now
@@ -39,7 +39,7 @@ def _overview(_: Mapping[str, Any]) -> dict[str, Any]:
     facts = facts_now()
     return {
         "conditions": incidents.dated(conditions(facts)),
-        "depths": facts.depths,
+        "queues": overview_cards.cards(facts),
         "nodes": facts.nodes,
         "nodes_up": [node for node in facts.nodes if node.is_alive],
         "nodes_gone": [node for node in facts.nodes if not node.is_alive],
@@ -65,10 +65,11 @@ def _queues(_: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _workers(_: Mapping[str, Any]) -> dict[str, Any]:
+    known = nodes()
     return {
-        "cards": worker_cards.cards(nodes(), asker.look()),
+        "cards": worker_cards.cards(known, asker.look()),
         "inspect_trouble": asker.trouble,
-        "commands": [start_command(queue) for queue in (REALTIME, BATCH)],
+        "commands": [start_command(queue, [node.name for node in known]) for queue in (REALTIME, BATCH)],
     } | scalers_context()
 
 

@@ -16,7 +16,7 @@ import redis
 from django.db.models import Count, Min, Q, QuerySet
 
 from predictions import broker, workers
-from predictions.models import ENDED, Chunk, Export, Job, Kind, State, utc_now
+from predictions.models import ENDED, OPEN, Chunk, Export, Job, Kind, State, utc_now
 from predictions.pauses import paused_queues
 from predictions.queues import BATCH, DEFAULT, QUEUES, REALTIME
 from workers_admin.messages import About, Held, held
@@ -90,6 +90,13 @@ def depths(silence: str = "") -> list[QueueDepth]:
         )
         for queue in QUEUES
     ]
+
+
+def parts_not_due(queue: str) -> int:
+    """Of batches that go on."""
+    if queue != BATCH:
+        return 0
+    return Chunk.objects.filter(job__state__in=OPEN, job__queue=queue, state=Chunk.State.QUEUED).count()
 
 
 def _counted() -> tuple[dict[str, broker.Depth], str]:

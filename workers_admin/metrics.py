@@ -13,11 +13,10 @@ from prometheus_client.registry import Collector
 
 from predictions import ticks, workers
 from predictions.workers import Node
-from workers_admin.depths import QueueDepth
+from workers_admin.depths import QueueDepth, parts_not_due
 from workers_admin.facts import depths_now
 from workers_admin.models import Scaler, Total
 from workers_admin.scaler_cards import living_scalers
-from workers_admin.scaling import parts_not_due
 
 COUNTED = ("waiting", "unacked", "unpublished", "missing", "stale", "running")
 STATES = ("starting", "idle", "busy", "stopping", "silent", "lost")

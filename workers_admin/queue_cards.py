@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from predictions.pauses import Pause, pauses
 from predictions.workers import Node
 from workers_admin.conditions import MISSING_AFTER_S, Facts
-from workers_admin.depths import QueueDepth
+from workers_admin.depths import QueueDepth, parts_not_due
 from workers_admin.flows import Flow, drains_in_s, flows
 
 
@@ -16,7 +16,7 @@ from workers_admin.flows import Flow, drains_in_s, flows
 class QueueCard:
     """drifts_for_s: for how long its messages and its rows have disagreed; None: they do not, or only for a moment.
 
-    drains_in_s: None where nothing goes out.
+    drains_in_s: None where nothing goes out. to_follow: parts of files that become due when those before them are done.
     """
 
     depth: QueueDepth
@@ -25,6 +25,7 @@ class QueueCard:
     pause: Pause | None
     drains_in_s: float | None
     drifts_for_s: float | None
+    to_follow: int
 
     @property
     def name(self) -> str:
@@ -48,8 +49,9 @@ def _card(
     depth: QueueDepth, known: Sequence[Node], flow: Flow, pause: Pause | None, drifts_for_s: float | None
 ) -> QueueCard:
     serving = [node for node in known if depth.name in node.queues]
-    drains = None if pause else drains_in_s(depth.name, depth.database_queued, flow, serving)
-    return QueueCard(depth, flow, serving, pause, drains, drifts_for_s)
+    to_follow = parts_not_due(depth.name)
+    drains = None if pause else drains_in_s(depth.name, depth.database_queued + to_follow, flow, serving)
+    return QueueCard(depth, flow, serving, pause, drains, drifts_for_s, to_follow)
 
 
 def drifting(facts: Facts) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from predictions.clock import Clock
 from workers_admin.models import Scaler
@@ -41,11 +41,12 @@ def scalers_context() -> dict[str, Any]:
 
 def scaler_cards() -> list[ScalerCard]:
     """Those that run, and those that fell silent, until they are dismissed or replaced; a dry run's silence is no matter."""
-    return [ScalerCard(scaler) for scaler in _not_ended().filter(Q(is_dry_run=False) | Q(age__lte=SILENT_AFTER_S))]
+    cards = [ScalerCard(scaler) for scaler in _not_ended()]
+    return [card for card in cards if not (card.scaler.is_dry_run and card.is_silent)]
 
 
 def living_scalers() -> list[Scaler]:
-    return list(_not_ended().filter(is_dry_run=False, age__lte=SILENT_AFTER_S))
+    return [card.scaler for card in scaler_cards() if not (card.scaler.is_dry_run or card.is_silent)]
 
 
 def _not_ended() -> QuerySet[Scaler]:

@@ -17,9 +17,7 @@ from django.db import transaction
 
 from predictions import audit
 from predictions.live import say
-from predictions.models import OPEN, Chunk
 from predictions.pauses import paused_queues
-from predictions.queues import BATCH
 from predictions.workers import Node, Worker, ask_to_stop, nodes
 from workers_admin import launching, scaler_rows
 from workers_admin.autoscaling import (
@@ -37,7 +35,7 @@ from workers_admin.autoscaling import (
     Seen,
     decide,
 )
-from workers_admin.depths import depths
+from workers_admin.depths import depths, parts_not_due
 from workers_admin.launching import Launched
 
 log = logging.getLogger(__name__)
@@ -54,13 +52,6 @@ def depth_of(queue: str) -> int:
     """
     (due,) = (depth.database_queued for depth in depths() if depth.name == queue)
     return due + parts_not_due(queue)
-
-
-def parts_not_due(queue: str) -> int:
-    """Of batches that go on."""
-    if queue != BATCH:
-        return 0
-    return Chunk.objects.filter(job__state__in=OPEN, job__queue=queue, state=Chunk.State.QUEUED).count()
 
 
 class Autoscaler:

@@ -41,7 +41,7 @@ def _ask(name: str, queue: str, by: Any, address: str | None, adds: bool) -> str
         action = "add queue" if adds else "drop queue"
         audit.write(by, action, f"worker {name}", f"{queue}: {outcome}", address, {"queues": before}, {"queues": after})
     say.workers_changed()
-    return f"{name} {'serves' if adds else 'takes no more from'} {queue} within two seconds."
+    return f"{name} was asked to {'serve' if adds else 'take no more from'} {queue}; its card tells when it does."
 
 
 def wished_queues(node: Node) -> list[str]:

@@ -123,6 +123,12 @@ class WorkerCard:
         return list({(process.model, process.model_state): process for process in self.node.processes}.values())
 
     @property
+    def namesakes(self) -> list[int]:
+        """Processes of several workers under one name; under prefork one worker has several."""
+        going_on = [each.pid for each in self.node.processes if each.pool != "prefork" and each.state != "stopping"]
+        return sorted(going_on) if self.node.is_alive and len(going_on) > 1 else []
+
+    @property
     def devices(self) -> str:
         return ", ".join(sorted({process.device for process in self.node.processes if process.device}))
 

@@ -25,7 +25,11 @@ def without_consumer(facts: Facts) -> Iterator[Condition]:
     for depth in facts.depths:
         if depth.database_queued and not depth.consumers and not depth.paused:
             words = f"{depth.name}: {depth.database_queued:,} waiting, no worker."
-            yield Condition(f"idle-{depth.name}", words, command=start_command(depth.name), step="Start one:")
+            yield Condition(f"idle-{depth.name}", words, command=_start_command(facts, depth.name), step="Start one:")
+
+
+def _start_command(facts: Facts, queue: str) -> str:
+    return start_command(queue, [node.name for node in facts.nodes])
 
 
 def workers_gone(facts: Facts) -> Iterator[Condition]:
@@ -93,5 +97,9 @@ def growing(facts: Facts) -> Iterator[Condition]:
         if grown and grown[1] >= GROWN_TO and not depth.paused:
             words = f"{depth.name} has grown for 5 min: {grown[0]:,} waited, now {grown[1]:,} do."
             yield Condition(
-                f"growing-{depth.name}", words, command=start_command(depth.name), step="Start one more:", is_bad=False
+                f"growing-{depth.name}",
+                words,
+                command=_start_command(facts, depth.name),
+                step="Start one more:",
+                is_bad=False,
             )

@@ -149,6 +149,18 @@ def test_a_page_looks_at_so_many_jobs_and_no_more_and_says_where_to_go_on(
     assert ([job["id"] for job in second["items"]], second["next"]) == ([str(oldest.pk)], None)
 
 
+def test_those_that_failed_are_found_at_once_however_many_have_not_since(
+    caller: Caller, user: Any, digits: ModelCard, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_looks, "LOOKED_AT", 2)
+    failed = submit_digit(user, digits)
+    for _ in range(3):
+        submit_digit(user, digits)
+    Job.objects.filter(pk=failed.pk).update(state=State.FAILED)
+    answer = caller.get("/jobs?status=failed").json()
+    assert ([job["id"] for job in answer["items"]], answer["next"]) == ([str(failed.pk)], None)
+
+
 def test_the_list_is_filtered_by_time(caller: Caller, job: Job) -> None:
     before, after = (quote(time_of(job.created + timedelta(seconds=offset)) or "") for offset in (-1, 1))
 

@@ -29,3 +29,7 @@ SERVED = [("realtime", "-Q realtime "), ("batch", "-Q batch,default "), ("defaul
 @pytest.mark.parametrize(("queue", "served"), SERVED)
 def test_the_command_to_start_a_worker_names_the_queue(queue: str, served: str) -> None:
     assert served in start_command(queue)
+
+
+def test_the_command_to_start_a_worker_takes_a_name_that_none_has() -> None:
+    assert "-n batch3@%h" in start_command("default", ["batch@here", "batch2@here", "batch4@here", "realtime3@here"])

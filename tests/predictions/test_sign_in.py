@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from predictions import keys, sign_in
+from predictions import keys, roles, sign_in
 from predictions.people import SignInAttempt
 
 PASSWORD = "correct horse battery"
@@ -194,3 +194,17 @@ def test_a_new_key_stands_alone_on_the_last_line(user: Any, capsys: pytest.Captu
 def test_a_command_for_an_unknown_person_names_those_there_are(user: Any) -> None:
     with pytest.raises(CommandError, match="There is no user 'bob'; there are ana."):
         call_command("sign_in_link", "bob")
+
+
+@pytest.mark.django_db
+def test_of_the_first_administrator_and_of_fresh_roles_there_is_nothing_to_announce(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    """Before `up` has chosen the address of its Redis."""
+    Group.objects.all().delete()
+    with django_capture_on_commit_callbacks() as announced:
+        roles.make_groups()
+        administrator = sign_in.administrator()
+    assert announced == [] and not administrator.has_usable_password() and administrator.is_superuser
+    assert Group.objects.get(name="operator").permissions.filter(codename="pause_queues").exists()
+    assert sign_in.administrator() == administrator

@@ -55,3 +55,12 @@ def test_nothing_in_hand_stands_still() -> None:
 def test_the_versions_are_those_that_run() -> None:
     versions = Vitals().of_process(THIS)["versions"]
     assert versions["celery"] == celery_version and set(versions) == {"python", "celery", "torch", "product"}
+
+
+def test_a_worker_starts_until_it_has_a_model_and_is_busy_while_it_loads_one_more() -> None:
+    vitals = Vitals()
+    assert vitals.state == "starting"
+    vitals.model, vitals.model_state = "digits@1", "ready"
+    assert vitals.state == "idle"
+    vitals.model_state = "loading"
+    assert vitals.state == "busy"

@@ -12,7 +12,7 @@ from predictions.models import State
 from predictions.pauses import paused_queues
 from predictions.queues import QUEUES
 from predictions.workers import Worker
-from tests.predictions.jobs import SUCCESS, claimed, now, submit_digit
+from tests.predictions.jobs import SUCCESS, claimed, now, submit_digit, submit_rows
 from tests.processes import eventually
 from tests.workers_admin.facts import process
 
@@ -47,6 +47,14 @@ def test_a_paused_queue_tells_the_truth_in_the_api(console: Client, staff: Any) 
     pausing.pause("realtime", staff)
     queues = {queue["name"]: queue["paused"] for queue in console.get("/api/v1/queues").json()["items"]}
     assert queues == {"realtime": True, "batch": False, "default": False}
+
+
+def test_a_file_that_stands_still_in_a_paused_queue_is_seen_there(
+    console: Client, staff: Any, digits: ModelCard
+) -> None:
+    submit_rows(staff, digits, rows=6, parts=3)
+    pausing.pause("batch", staff)
+    assert "1 queued, 0 running, 2 parts to follow" in shown(console)
 
 
 @pytest.mark.parametrize("queue", QUEUES)

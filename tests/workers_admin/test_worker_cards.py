@@ -63,6 +63,22 @@ def test_the_page_costs_as_many_statements_for_ten_workers_as_for_one(
         assert [card.last_jobs[0].owner.get_username() for card in known] == ["ana"] * 10
 
 
+def test_two_workers_of_one_name_are_told_and_another_name_is_offered(workers_page: Any) -> None:
+    process("realtime2@here", pid=1)
+    assert "workers have this name" not in workers_page() and "-n realtime3@%h" in workers_page()
+    process("realtime2@here", pid=2)
+    assert "2 workers have this name, the processes 1 and 2" in workers_page()
+
+
+def test_several_processes_of_prefork_are_one_worker_and_so_is_one_that_makes_room_for_the_next() -> None:
+    process(pid=1, pool="prefork")
+    process(pid=2, pool="prefork")
+    assert not the_card().namesakes
+    workers.Worker.objects.update(pool="custom")
+    workers.Worker.objects.filter(pid=1).update(state="stopping")
+    assert not the_card().namesakes
+
+
 def test_a_queue_shows_what_was_asked_until_it_is_done(workers_page: Any) -> None:
     process(queues_asked=["batch"])
     shown = workers_page()
@@ -85,11 +101,15 @@ def test_a_worker_that_is_stopping_or_gone_has_no_buttons_for_its_queues(workers
 @pytest.mark.parametrize(
     ("act", "given", "said"),
     [
-        ("console_add_queue", {"served": "batch realtime@here"}, "realtime@here serves batch within two seconds."),
+        (
+            "console_add_queue",
+            {"served": "batch realtime@here"},
+            "realtime@here was asked to serve batch; its card tells when it does.",
+        ),
         (
             "console_drop_queue",
             {"served": "realtime realtime@here"},
-            "realtime@here takes no more from realtime within",
+            "realtime@here was asked to take no more from realtime;",
         ),
         ("console_grow_pool", {"worker": "realtime@here"}, "realtime@here grows to 2 processes."),
         ("console_ping_worker", {"worker": "realtime@here"}, "realtime@here did not answer within 1 s."),
