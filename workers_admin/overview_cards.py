@@ -25,7 +25,11 @@ class OverviewCard:
         """As in "120 more than 5 min ago"; of a queue that has only just been looked at, since when it is known."""
         (began, first), (ended, last) = self.depths[0], self.depths[-1]
         ago = f"{duration(ended - began)} ago"
-        return f"{abs(last - first):,} {'more' if last > first else 'fewer'} than {ago}" if last != first else f"as many as {ago}"
+        return (
+            f"{abs(last - first):,} {'more' if last > first else 'fewer'} than {ago}"
+            if last != first
+            else f"as many as {ago}"
+        )
 
     @property
     def line(self) -> str:

@@ -94,7 +94,7 @@ def cpu_s(process: psutil.Process) -> float:
 @pytest.mark.long
 def test_a_worker_frozen_for_half_a_minute_in_a_batch_spoils_nothing(world: World, report: Report) -> None:
     world.redis(), world.web(), world.steward()
-    sleeper, _ = (world.worker("batch", forward_s=0.5) for _ in range(2))
+    sleeper, _ = (world.worker("batch", forward_s=0.03) for _ in range(2))
     file = world.ledger.submit_file(150_000)
     assert file is not None
     assert eventually(lambda: len(claimed_by(world, sleeper.pid)) > 0, 60)

@@ -18,7 +18,7 @@ from tests.processes import START_S, eventually
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 ROUNDS = 6
 ROWS = 600_000
-A_PASS_S = 0.05
+A_PASS_S = {"realtime": 0.05, "batch": 0.003}
 DRAINS_WITHIN_S = 300.0
 
 
@@ -47,7 +47,7 @@ def test_a_deploy_under_load_wastes_no_attempt(world: World, report: Report) -> 
 
 def start(world: World) -> list[Process]:
     queues = ("realtime", "realtime", "batch")
-    return [world.worker(queue, forward_s=A_PASS_S, ready=False) for queue in queues]
+    return [world.worker(queue, forward_s=A_PASS_S[queue], ready=False) for queue in queues]
 
 
 def end_all(crew: list[Process]) -> None:

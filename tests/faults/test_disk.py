@@ -45,7 +45,7 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(disk: Path, world: World,
     with living_on(disk, world):
         world.redis(), world.web(), world.steward()
         world.worker("realtime", forward_s=0.5)
-        world.worker("batch", forward_s=0.5)
+        world.worker("batch", forward_s=0.03)
         assert world.ledger.submit_file(ROWS) and len(world.ledger.submit_digits(8)) == 8
         assert eventually(lambda: {entry.chunk is None for entry in claims(world)} == {True, False})
         with filled(disk), repeating(world.ledger.submit_digit, every_s=0.2):

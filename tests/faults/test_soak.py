@@ -36,7 +36,7 @@ class Crew:
             "realtime 1": lambda: world.worker("realtime", ready=False),
             "realtime 2": lambda: world.worker("realtime", forward_s=0.05, ready=False),
             "batch 1": lambda: world.worker("batch", ready=False),
-            "batch 2": lambda: world.worker("batch", forward_s=0.3, ready=False),
+            "batch 2": lambda: world.worker("batch", forward_s=0.02, ready=False),
         }
         self.members = {post: start() for post, start in self.posts.items()}
         self.restarts = Counter[str]()
