@@ -1,4 +1,4 @@
-// Lists of jobs to revoke: before several are, the confirmation counts what will happen to them.
+// Lists of jobs: before several are revoked or their results removed, the confirmation counts them and says what will happen.
 (() => {
   "use strict";
 
@@ -21,6 +21,9 @@
     for (const button of all("[data-revokes-selected]")) {
       button.dataset.confirm = `Revoke ${chosen.length} ${chosen.length === 1 ? "job" : "jobs"}?`;
       button.dataset.confirmDetail = `${detail}. Inputs stay, so they can be retried.`;
+    }
+    for (const button of all("[data-removes-selected]")) {
+      button.dataset.confirm = `Remove ${chosen.length} ${chosen.length === 1 ? "result" : "results"} now?`;
     }
   }
 

@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """0.0042 → "4 ms", 1.25 → "1.3 s", 75 → "1 min 15 s", 7300 → "2 h 1 min"; None → ""."""
+    """0.0042 → "4 ms", 1.25 → "1.3 s", 75 → "1 min 15 s", 120 → "2 min", 7300 → "2 h 1 min"; None → ""."""
     if seconds is None:
         return ""
     if seconds < 0.9995:
@@ -22,7 +22,8 @@ def duration(seconds: float | None) -> str:
     if not minutes:
         return f"{rest} s"
     hours, minutes_left = divmod(minutes, 60)
-    return f"{hours:,} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+    whole, part = (f"{hours:,} h", f"{minutes_left} min") if hours else (f"{minutes} min", f"{rest} s")
+    return whole if part.startswith("0 ") else f"{whole} {part}"
 
 
 @register.filter

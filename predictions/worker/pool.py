@@ -211,7 +211,7 @@ class ModelPool(BasePool):
 
     def _report(self, turn: Turn) -> None:
         """What Celery does with each task that has run."""
-        self._pace.worked(len(turn.deliveries), turn.took_s)
+        self._pace.worked(len(turn.deliveries), turn.took_s, turn.is_together)
         self._follow_pace()
         for each in turn.deliveries:
             try:

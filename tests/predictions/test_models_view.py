@@ -128,6 +128,8 @@ def test_a_vector_of_one_value_everywhere_is_a_blank_strip() -> None:
         (1.25, "1.2 s"),
         (9.97, "10 s"),
         (75, "1 min 15 s"),
+        (120, "2 min"),
+        (7200, "2 h"),
         (7300, "2 h 1 min"),
     ],
 )

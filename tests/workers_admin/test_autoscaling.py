@@ -96,7 +96,7 @@ def test_it_grows(seen: Seen, start: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("seen", "drain", "words"),
     [
-        (Seen(0, own(IDLE, IDLE)), ("w2",), "Drains w2: for 1 min 0 s at most 25 waited and a worker was idle"),
+        (Seen(0, own(IDLE, IDLE)), ("w2",), "Drains w2: for 1 min at most 25 waited and a worker was idle"),
         (Seen(25, own(BUSY, IDLE)), ("w2",), "Drains w2"),
         (Seen(25, own(IDLE, BUSY)), ("w1",), "Drains w1"),
         # Between half the threshold and all of it nothing is done.
