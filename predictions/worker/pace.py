@@ -5,7 +5,7 @@ from __future__ import annotations
 from predictions.vitals import SMOOTHING
 
 LONGER_S = 0.25
-READS_AHEAD_BELOW_S = 0.02
+READS_AHEAD_BELOW_S = 0.1
 FORGETS = 0.02
 """Of what each further message costs, with each turn of one message: so it is found out again, should that have become less."""
 
@@ -44,10 +44,13 @@ class Pace:
         return min(self._most, 2 * self._tried, 1 + int(LONGER_S / max(self._further_s, 1e-6)))
 
     @property
+    def reads_ahead(self) -> bool:
+        """Where turns are short the next one is fetched while this one is worked on, so that the model never waits for it."""
+        return self._turn_s is None or self._turn_s < READS_AHEAD_BELOW_S
+
+    @property
     def prefetch(self) -> int:
-        """Where turns are short the next one is fetched while this one is worked on."""
-        reads_ahead = self._turn_s is None or self._turn_s < READS_AHEAD_BELOW_S
-        return self.at_once * 2 if reads_ahead else self.at_once
+        return self.at_once * 2 if self.reads_ahead else self.at_once
 
 
 def _smoothed(before: float | None, now: float) -> float:

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S = 0.0005
 """How soon the loop gets the interpreter back from a busy model thread (facts 59)."""
 INLINE_BELOW_S = 0.005
+FETCHES_WITHIN_S = 0.002
+"""What waits in Redis when a long turn ends is here by then; it is to go together with what has been fetched before."""
 NO_PRIORITY = 255
 NO_HEADERS: dict[str, Any] = {}
 
@@ -115,6 +117,7 @@ class ModelPool(BasePool):
         self._bell = Bell()
         self._thread = Thread(target=self._work_in_thread, name="model", daemon=True)
         self._consumer: Any = None
+        self._loop: Any = None
 
     def on_start(self) -> None:
         signals.worker_process_init.send(sender=None)  # no process is forked: this one works
@@ -124,6 +127,7 @@ class ModelPool(BasePool):
         self._thread.start()
 
     def register_with_event_loop(self, loop: Any) -> None:
+        self._loop = loop
         loop.add_reader(self._bell.fileno(), self.take_turn)
 
     def serve(self, consumer: Any) -> None:
@@ -162,12 +166,16 @@ class ModelPool(BasePool):
         """
         self._bell.silence()
         done = self._take_done()
-        if self._in_thread is None and (turn := self._next_turn()):
+        fetches_first = bool(done) and not self._pace.reads_ahead and len(self._waiting) < self._pace.at_once
+        if self._in_thread is None and not fetches_first and (turn := self._next_turn()):
             self._begin(turn)
         for turn in done:
             self._report(turn)
         if self._waiting and self._in_thread is None:
-            self._bell.ring()  # after whatever else the loop has to do
+            if fetches_first:  # what is delivered meanwhile begins it sooner
+                self._loop.call_later(FETCHES_WITHIN_S, self._bell.ring)
+            else:
+                self._bell.ring()  # after whatever else the loop has to do
 
     def _next_turn(self) -> Turn | None:
         """The most urgent, and what goes together with it; of equals what came first."""
@@ -195,6 +203,7 @@ class ModelPool(BasePool):
         else:
             self._in_thread = turn
             self._turns.put(turn)
+            self._follow_pace()
 
     def _work_in_thread(self) -> None:
         while turn := self._turns.get():
@@ -231,7 +240,10 @@ class ModelPool(BasePool):
         return delivery.run()
 
     def _follow_pace(self) -> None:
+        """While a long turn is worked on nothing is fetched: what comes then may be more urgent, or another worker free."""
         vitals.prefetch = prefetch = self._pace.prefetch
+        if self._in_thread is not None and not self._pace.reads_ahead:
+            prefetch = len(self._in_thread.deliveries) + len(self._waiting)
         if self._consumer is not None:
             self._consumer.follow(prefetch)
 

@@ -1,6 +1,7 @@
 """The product's Celery app with a witness: each claim and each finish goes to the execution log. `celery -A tests.faults.watched`.
 
-EXECUTION_LOG names the log. FORWARD_S makes each forward pass last that long, so that a fault can meet a job in the middle.
+EXECUTION_LOG names the log. FORWARD_S makes each forward pass last that long, ROW_S that long for each row, so that a fault can meet a
+job in the middle.
 POISON, the number of a digit, kills the process at that digit; HOLD_GIL_S keeps every other thread from running in a pass;
 CUT_OFF names a file: while it is there, this process does not reach its database.
 WITHOUT names protections to switch off (weakened.py), to show that a test notices.
@@ -36,8 +37,9 @@ def watch(**_: Any) -> None:
     outcomes.finish = watch_finish(outcomes.finish)
     outcomes.succeed_together = watch_successes(outcomes.succeed_together)
     turns.finish_chunk = watch_chunk(turns.finish_chunk)
-    if forward_s := float(os.environ.get("FORWARD_S", "0")):
-        runtime.Model.probabilities = slowed(runtime.Model.probabilities, forward_s)  # type: ignore[method-assign]
+    forward_s, row_s = (float(os.environ.get(name, "0")) for name in ("FORWARD_S", "ROW_S"))
+    if forward_s or row_s:
+        runtime.Model.probabilities = slowed(runtime.Model.probabilities, forward_s, row_s)  # type: ignore[method-assign]
     spoil(os.environ)
 
 
@@ -118,10 +120,10 @@ def watch_chunk(finish_chunk: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
-def slowed(forward: Callable[..., Any], forward_s: float) -> Callable[..., Any]:
+def slowed(forward: Callable[..., Any], forward_s: float, row_s: float) -> Callable[..., Any]:
     @wraps(forward)
-    def watched(*given: Any) -> Any:
-        time.sleep(forward_s)
-        return forward(*given)
+    def watched(model: Any, x: Any) -> Any:
+        time.sleep(forward_s + len(x) * row_s)
+        return forward(model, x)
 
     return watched

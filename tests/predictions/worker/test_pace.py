@@ -30,7 +30,7 @@ def test_it_doubles_as_long_as_more_cost_little_more() -> None:
     ("took_s", "at_once", "prefetch"),
     [
         (lambda n: 0.001 + n * 0.0002, 64, 128),  # a quick model: full micro-batches, and the next one is there already
-        (lambda n: 0.03, 64, 64),
+        (lambda n: 0.03, 64, 128),
         (lambda n: 0.5, 64, 64),  # a slow pass that costs the same for all: one alone would be a waste
         (lambda n: 0.5 + n * 0.02, 13, 13),  # a quarter of a second longer than one alone
         (lambda n: n * 0.1, 3, 3),

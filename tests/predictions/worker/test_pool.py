@@ -50,7 +50,7 @@ def all_ended() -> bool:
     return not Job.objects.exclude(state=State.SUCCEEDED).exists()
 
 
-def slow_worker(a_worker: StartWorker, folder: Path, forward_s: float, **env: str) -> Any:
+def slow_worker(a_worker: StartWorker, folder: Path, forward_s: float = 0, **env: str) -> Any:
     """Each of its passes takes that long, however many vectors go through."""
     settings = {"FORWARD_S": str(forward_s), "EXECUTION_LOG": str(folder / "log"), **env}
     return a_worker("realtime", app="tests.faults.watched", env=settings)
@@ -144,13 +144,23 @@ def test_a_slow_model_leaves_messages_to_another_worker_and_takes_what_is_urgent
     a_worker: StartWorker, user: Any, digits: ModelCard, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        slow_worker(a_worker, tmp_path, 0.3)
-    low = submit_many(user, digits, 6)
+        slow_worker(a_worker, tmp_path, ROW_S="0.3")
+    low = submit_many(user, digits, 12)
     assert eventually(lambda: Job.objects.filter(state=State.SUCCEEDED).exists())
     urgent = submit_digit(user, digits, priority=9)
     assert eventually(all_ended)
     assert len({now(job).worker for job in low}) == 2
     assert now(urgent).started < max(now(job).started for job in low)
+
+
+def test_a_slow_model_whose_pass_costs_the_same_for_all_gets_full_micro_batches(
+    a_worker: StartWorker, user: Any, digits: ModelCard, tmp_path: Path
+) -> None:
+    slow_worker(a_worker, tmp_path, 0.15)
+    jobs = submit_many(user, digits, 127)
+    assert eventually(all_ended)
+    turns = Counter(now(job).started for job in jobs)
+    assert max(turns.values()) >= 32 and len(turns) <= 12
 
 
 def test_a_batch_vectors_and_a_strangers_messages_share_a_worker(
