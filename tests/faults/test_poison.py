@@ -76,8 +76,10 @@ def poison_a_micro_batch(world: World, without: str = "") -> Poisoned:
     world.redis(), world.web(), world.steward()
     start = partial(world.worker, "realtime", POISON=str(POISON), ready=False, without=without)
     with kept_running(1, start) as workers:
-        for _ in range(POISON - 4):  # one by one, so that the worker learns its pace
-            assert world.ledger.submit_digit() and eventually(nothing_is_open, 60)
+        assert world.ledger.submit_digit() and eventually(nothing_is_open, 60)
+        with frozen(workers[0]):  # so that the worker learns what many together cost
+            assert len(world.ledger.submit_digits(POISON - 5, clients=1)) == POISON - 5
+        assert eventually(nothing_is_open, 60)
         with frozen(workers[0]) as at:  # so that they wait together
             sent = [entry.id for entry in world.ledger.submit_digits(8, clients=1)]
             assert eventually(lambda: not Job.objects.filter(state=State.QUEUED, published=None).exists())

@@ -57,7 +57,7 @@ def test_a_full_redis_stops_no_submit_and_no_worker(world: World, report: Report
 def test_a_redis_that_evicts_loses_messages_and_no_job(world: World, report: Report) -> None:
     world.redis("--maxmemory-policy", "allkeys-lru"), world.web(), world.steward()
     for _ in range(2):
-        world.worker("realtime", forward_s=0.02)
+        world.worker("realtime", ROW_S="0.02")
     broker.client().config_set("maxmemory", info("memory")["used_memory"] + 1_000_000)
     world.ledger.submit_digits(800)
     problems = httpx.get(f"{world.address}/readyz").json()["problems"]

@@ -47,7 +47,7 @@ def test_two_stewards_at_once_count_a_death_once_and_double_no_message(world: Wo
     assert held is not None
     wait_for_claims(world, 1)
     for _ in range(2):
-        world.worker("realtime", forward_s=0.03)
+        world.worker("realtime", ROW_S="0.03")
     with repeating(world.ledger.submit_digit, 0.02), repeating(world.ledger.submit_digit, 0.02):
         died = kill(victim)
         assert eventually(lambda: claimed_elsewhere(world, victim.pid), 40), world.log_of("steward")
