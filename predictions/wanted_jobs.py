@@ -75,15 +75,21 @@ class WantedJobs:
         return exact & model & (_text_matches(chosen["q"]) if "q" in chosen else Q())
 
 
-def _whole_id(words: str) -> UUID | None:
+def _digits(words: str) -> str:
+    """Of an id, or of a part of one; empty: they are none."""
     digits = words.replace("-", "").lower()
-    return UUID(digits) if len(digits) == 32 and HEX.fullmatch(digits) else None
+    return digits if HEX.fullmatch(digits) else ""
+
+
+def _whole_id(words: str) -> UUID | None:
+    digits = _digits(words)
+    return UUID(digits) if len(digits) == 32 else None
 
 
 def _text_matches(words: str) -> Q:
     """An id, whole or its beginning or end as lists show it; part of a file's name; part of an error."""
     if whole := _whole_id(words):
         return Q(pk=whole)
-    digits = words.replace("-", "").lower()
+    digits = _digits(words)
     found = Q(file_name__icontains=words) | Q(error_text__icontains=words)
-    return found | Q(pk__startswith=digits) | Q(pk__endswith=digits) if HEX.fullmatch(digits) else found
+    return found | Q(pk__startswith=digits) | Q(pk__endswith=digits) if digits else found

@@ -12,7 +12,7 @@ import redis
 from django.db import transaction
 
 from predictions import audit, exports
-from predictions.bulk_revocation import end_queued
+from predictions.bulk_revocation import AT_ONCE, end_queued
 from predictions.errors import InvalidInput, NotFound
 from predictions.going_on import for_a_moment
 from predictions.live import say
@@ -21,7 +21,6 @@ from predictions.queues import DEFAULT, QUEUES
 from predictions.row_locks import despite_deadlocks
 from workers_admin.messages import remove_idle
 
-AT_ONCE = 500
 READ = ("state", "kind", "attempt", "worker", "created", "started", "finished")
 PURGED = "Its queue was purged before the file was made."
 UNWATCHED = "also when this page is closed; the audit tells what came of it"

@@ -34,7 +34,7 @@ class Pace:
             self._one_s = _smoothed(self._one_s, took_s)
             self._further_s = None if self._further_s is None else self._further_s * (1 - FORGETS)
         else:
-            self._one_s = min(took_s, took_s if self._one_s is None else self._one_s)
+            self._one_s = took_s if self._one_s is None else min(self._one_s, took_s)
             self._further_s = _smoothed(self._further_s, (took_s - self._one_s) / (messages - 1))
 
     @property
